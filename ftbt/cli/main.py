@@ -1,0 +1,115 @@
+"""The program `ftbt`: finds the command, runs it, turns errors into one line and an exit code.
+
+Exit codes: 0 done; 1 a bug of ftbt; 2 something to mend (input, network, disk: the line says
+what); 3 the run finished but part of it failed; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from ftbt import __version__
+from ftbt.errors import FtbtError, StorageError, did_you_mean
+
+# Command -> module and attribute. Modules are imported only when their command is called, so that
+# `ftbt --help` answers at once.
+COMMANDS = {
+    "walkforward": ("ftbt.cli.walkforward", "walkforward"),
+    "backtest": ("ftbt.cli.backtest", "backtest"),
+    "strategies": ("ftbt.cli.strategies", "strategies"),
+    "data": ("ftbt.cli.data", "data"),
+    "report": ("ftbt.cli.report", "report"),
+    "completion": ("ftbt.cli.completion", "completion"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order a newcomer needs them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command *cmd_name*."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown name is answered with the nearest known one."""
+        name = args[0]
+        if not name.startswith("-") and name not in COMMANDS:
+            hint = did_you_mean(name, COMMANDS) or f" - commands: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {name!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: ftbt walkforward --strategy liquidity_sweep",
+)
+@click.version_option(__version__, prog_name="ftbt")
+def cli() -> None:
+    """Tell the truth about a trading strategy before the market does.
+
+    Back-test, optimise walk-forward and report on Backtrader strategies that are written once.
+    Exit codes: 0 done, 1 bug, 2 something to mend, 3 partly failed, 130 stopped by Ctrl-C.
+    """
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(click.style("error: ", fg="red", bold=True, reset=True) + message, err=True)
+    return code
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the program with *args* and return its exit code; nothing but a bug escapes as 1."""
+    try:
+        result = cli.main(args, prog_name="ftbt", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        return _fail("stopped", 130)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", 130)
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" (see: {where} --help)" if where else ""
+        return _fail(error.format_message() + hint, 2)
+    except FtbtError as error:
+        return _fail(str(error), error.exit_code)
+    except OSError as error:
+        return _fail(str(_storage(error)), StorageError.exit_code)
+    except Exception:  # noqa: BLE001 - the last line of defence: a bug is shown as one
+        traceback.print_exc()
+        return _fail("this is a bug of ftbt; please report the lines above", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _storage(error: OSError) -> StorageError:
+    where = f" {error.filename}" if error.filename else ""
+    return StorageError(f"file{where}: {error.strerror or error}")
+
+
+def entry() -> None:
+    """Console-script entry."""
+    code = run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) went away: not an error, and the interpreter must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,46 @@
+"""Tick and lot rules of the venue: the one place where a price or size is rounded.
+
+Hyperliquid perpetuals: a price has at most 5 significant figures and at most
+`6 - size_decimals` decimals; whole-number prices are always allowed. A size is a multiple of
+`10**-size_decimals`.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ftbt.compiled import compiled
+
+MAX_DECIMALS = 6
+SIGNIFICANT = 5
+
+
+@compiled
+def price_decimals(price: float, size_decimals: int) -> int:
+    """Return how many decimals a valid price near *price* may have (0 for whole numbers)."""
+    if price <= 0.0:
+        return 0
+    by_figures = SIGNIFICANT - 1 - int(math.floor(math.log10(price)))
+    return max(0, min(MAX_DECIMALS - size_decimals, by_figures))
+
+
+@compiled
+def tick_size(price: float, size_decimals: int) -> float:
+    """Return the distance between two valid prices near *price*."""
+    return 10.0 ** -price_decimals(price, size_decimals)
+
+
+@compiled
+def round_price(price: float, size_decimals: int) -> float:
+    """Return the valid price nearest to *price*; NaN stays NaN."""
+    if not price > 0.0:
+        return price
+    scale = 10.0 ** price_decimals(price, size_decimals)
+    return math.floor(price * scale + 0.5) / scale
+
+
+@compiled
+def floor_size(size: float, size_decimals: int) -> float:
+    """Return *size* (not negative) cut down to the lot; a hair below a lot counts as the lot."""
+    scale = 10.0**size_decimals
+    return math.floor(size * scale + 1e-9) / scale
