@@ -1,0 +1,310 @@
+"""What all shared lines have in common: one compiled step, used bar by bar and in a loop.
+
+A *concept* is a causal state machine: `state, one bar -> outputs`. Its Backtrader indicator calls
+the step once in `next()` (live) and the same step in a compiled loop in `once()` (research).
+The contract, tested for every line: `next == once == any prefix`, bit for bit.
+
+To write a new concept (see `swings.py` for a short one):
+
+1. A state record type and an output record type whose fields are all float64.
+2. `@compiled def step(state, bar, p, out)`: reads the bar and parameters, updates the state,
+   sets every field of `out`. `init(state, p)` prepares a zeroed state.
+3. `@compiled def run(state, bars, p, out)`: the three-line loop over `step`.
+4. A `Concept` that names them, and an `SmcLine` subclass with its lines and params.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import backtrader as bt
+import numpy as np
+from numpy.typing import NDArray
+
+from ftbt.data.candles import BAR, FIELDS, Bars
+from ftbt.data.timeframe import DAY_MS, Timeframe
+from ftbt.errors import InputError
+from ftbt.ranges import Range, check_values, pack
+from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
+
+Records = NDArray[np.void]
+Step = Callable[..., None]
+
+NAN = float("nan")
+
+
+def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
+    """Return the record of a concept's outputs: one float64 per line."""
+    return np.dtype([(name, "f8") for name in fields])
+
+
+@dataclass(frozen=True)
+class Concept:
+    """One Smart-Money concept as compiled functions and record types.
+
+    Attributes:
+        name: unique, lower case.
+        fields: line name -> one sentence on its meaning and unit.
+        events: the lines that are non-zero only at the bar where something happens. On a higher
+            timeframe they show at the completing base bar only; all others are held.
+        state: record type of the memory.
+        init, step, run: see the module docstring.
+        defaults: parameter -> default.
+        ranges: parameter -> range.
+    """
+
+    name: str
+    fields: Mapping[str, str]
+    events: tuple[str, ...]
+    state: np.dtype[np.void]
+    init: Step
+    step: Step
+    run: Step
+    defaults: Mapping[str, Any]
+    ranges: Mapping[str, Range]
+    out: np.dtype[np.void] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", output_type(self.fields))
+        check_values(self.name, self.ranges, self.defaults)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the output lines."""
+        return tuple(self.fields)
+
+    @property
+    def params(self) -> tuple[tuple[str, Any], ...]:
+        """Backtrader params: the defaults and `timeframe` ("" is the data's own)."""
+        return (*self.defaults.items(), ("timeframe", ""))
+
+    def pack(self, values: Mapping[str, Any]) -> Records:
+        """Return checked parameters as one record; missing ones take their default."""
+        checked = check_values(self.name, self.ranges, {**self.defaults, **values})
+        return pack(self.ranges, checked)
+
+    def fresh(self, parameters: Records) -> Records:
+        """Return a state before the first bar, as an array of one record."""
+        state = np.zeros(1, self.state)
+        self.init(state[0], parameters[0])
+        return state
+
+    def compute(self, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
+        """Return the outputs at every bar of *bars*, shape (n,), on the bars' own timeframe."""
+        parameters = self.pack(values or {})
+        out = np.zeros(len(bars), self.out)
+        self.run(self.fresh(parameters)[0], bars, parameters[0], out)
+        return out
+
+
+def event_rows(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
+    """Return the ledger of *concept*: everything that ever happened to its zones, in order.
+
+    The state of a concept with a ledger carries the records `events` (at least `kind`, `id`,
+    `origin`, `top`, `bottom`) and their number `n_events` for the current bar. Nothing is erased.
+
+    Returns:
+        Records of the concept's event type with `bar` (index at whose close it became known)
+        put in front, shape (number of events,).
+    """
+    parameters = concept.pack(values or {})
+    state = concept.fresh(parameters)
+    out = np.zeros(1, concept.out)
+    kind = concept.state["events"].base
+    rows: list[tuple[Any, ...]] = []
+    for i in range(len(bars)):
+        concept.step(state[0], bars[i], parameters[0], out[0])
+        rows.extend((i, *event) for event in state[0]["events"][: state[0]["n_events"]].tolist())
+    names = kind.names or ()
+    return np.array(rows, np.dtype([("bar", "i8"), *((name, kind[name]) for name in names)]))
+
+
+def higher(timeframe: str, base_ms: int) -> Timeframe | None:
+    """Return the higher timeframe of a line, None when it is the data's own.
+
+    Raises:
+        InputError: when it is finer than the data or no multiple of it.
+    """
+    if not timeframe:
+        return None
+    frame = Timeframe.parse(timeframe)
+    if frame.ms == base_ms:
+        return None
+    if frame.ms < base_ms or frame.ms % base_ms:
+        raise InputError(
+            f"timeframe={timeframe!r} can't be built from bars of {base_ms // 60_000} minutes:"
+            " it must be a multiple of them"
+        )
+    return frame
+
+
+class LineCache:
+    """The outputs of lines over whole series, kept for the next strategy that asks.
+
+    Keyed by concept, parameters, timeframe and the bars' fingerprint; the least recently used
+    results go first once *limit_bytes* is reached.
+    """
+
+    def __init__(self, limit_bytes: int = 256 * 2**20) -> None:
+        self._kept: OrderedDict[tuple[Any, ...], Records] = OrderedDict()
+        self._bytes = 0
+        self.limit_bytes = limit_bytes
+
+    def get(self, key: tuple[Any, ...], make: Callable[[], Records]) -> Records:
+        """Return the result under *key*, made by *make* when absent."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        made = make()
+        made.flags.writeable = False
+        self._kept[key] = made
+        self._bytes += made.nbytes
+        while self._bytes > self.limit_bytes and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return made
+
+
+CACHE = LineCache()
+
+
+def compute_line(
+    concept: Concept, bars: Bars, base_ms: int, values: Mapping[str, Any], timeframe: str = ""
+) -> Records:
+    """Return the outputs of *concept* at every base bar, on *timeframe* (completed bars only).
+
+    Args:
+        concept: what to compute.
+        bars: BAR array, shape (n,).
+        base_ms: length of a base bar.
+        values: parameters that differ from the defaults.
+        timeframe: "" for the bars' own, else for example `4h`.
+    """
+    frame = higher(timeframe, base_ms)
+    if frame is None:
+        return concept.compute(bars, values)
+    high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+    high_out = concept.compute(high_bars, values)
+    out = np.full(len(bars), np.nan, concept.out) if len(concept.out) else high_out
+    known = last >= 0
+    out[known] = high_out[last[known]]
+    fresh = np.diff(last, prepend=-1) > 0
+    for name in concept.events:
+        out[name][~fresh] = 0.0
+    return out
+
+
+class SmcLine(bt.Indicator):
+    """Base of all shared lines. Subclasses set `concept`, `lines` and `params`, nothing else."""
+
+    concept: ClassVar[Concept]
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = self.concept.defaults
+        values = {name: getattr(self.p, name) for name in names}
+        self.values = check_values(type(self).__name__, self.concept.ranges, values)
+        self.base_ms = base_milliseconds(self.data)
+        self.frame = higher(self.p.timeframe, self.base_ms)
+        self._parameters = self.concept.pack(self.values)
+        self._state = self.concept.fresh(self._parameters)
+        self._out = np.full(1, np.nan, self.concept.out)
+        for name in self.concept.events:
+            self._out[name] = 0.0
+        self._bar = np.zeros(1, BAR)
+        self._aggregate = np.zeros(1, AGGREGATE)
+
+    @property
+    def row(self) -> Any:
+        """The outputs at the current bar, as the record that setup rules receive."""
+        return self._out[0]
+
+    def next(self) -> None:
+        """Take the bar that has just closed."""
+        read_bar(self.data, self._bar)
+        if self.frame is None:
+            self.concept.step(self._state[0], self._bar[0], self._parameters[0], self._out[0])
+        elif aggregate_step(
+            self._aggregate[0], self._bar[0], self.base_ms, self.frame.ms, self.frame.origin_ms
+        ):
+            done = self._aggregate[0]["done"]
+            self.concept.step(self._state[0], done, self._parameters[0], self._out[0])
+        else:
+            for name in self.concept.events:
+                self._out[name] = 0.0
+        for line, value in zip(self.lines, self._out[0].tolist(), strict=True):
+            line[0] = value
+
+    def oncestart(self, start: int, end: int) -> None:
+        """Do nothing: `once` covers the first bar too."""
+
+    def once(self, start: int, end: int) -> None:
+        """Fill all lines at once by the compiled loop."""
+        del start, end
+        self.series = self.outputs()
+        for line, name in zip(self.lines, self.concept.lines, strict=True):
+            np.frombuffer(line.array)[:] = self.series[name]
+
+    def outputs(self) -> Records:
+        """Return the outputs at every preloaded bar, shape (n,), shared between strategies."""
+        bars, fingerprint = all_bars(self.data)
+        frame_ms = 0 if self.frame is None else self.frame.ms
+        key = (self.concept.name, self._parameters.tobytes(), frame_ms, self.base_ms, fingerprint)
+
+        def make() -> Records:
+            return compute_line(self.concept, bars, self.base_ms, self.values, self.p.timeframe)
+
+        return CACHE.get(key, make) if fingerprint else make()
+
+
+# Backtrader counts days since year 1; day 719163 is 1970-01-01.
+_EPOCH_DAYS = 719_163
+_BT_MS = {
+    bt.TimeFrame.Minutes: 60_000,
+    bt.TimeFrame.Days: DAY_MS,
+    bt.TimeFrame.Weeks: 7 * DAY_MS,
+}
+
+
+def base_milliseconds(data: Any) -> int:
+    """Return the bar length of a Backtrader feed in milliseconds.
+
+    Raises:
+        InputError: for ticks, seconds, months and years.
+    """
+    if data._timeframe not in _BT_MS:  # noqa: SLF001 - Backtrader offers no public name
+        raise InputError("SMC lines need a feed of minute, day or week bars with its timeframe set")
+    return int(_BT_MS[data._timeframe] * data._compression)  # noqa: SLF001
+
+
+def from_bt_time(number: float) -> int:
+    """Return a Backtrader date number as ms since 1970 UTC (its floats resolve about 10 us)."""
+    return round((number - _EPOCH_DAYS) * DAY_MS)
+
+
+def to_bt_time(time_ms: int) -> float:
+    """Return ms since 1970 UTC as a Backtrader date number."""
+    return _EPOCH_DAYS + time_ms / DAY_MS
+
+
+def read_bar(data: Any, bar: Bars) -> None:
+    """Copy the current bar of a Backtrader feed into *bar*, shape (1,)."""
+    row = bar[0]
+    row["time"] = from_bt_time(data.datetime[0])
+    row["open"], row["high"], row["low"] = data.open[0], data.high[0], data.low[0]
+    row["close"], row["volume"] = data.close[0], data.volume[0]
+
+
+def all_bars(data: Any) -> tuple[Bars, str]:
+    """Return all preloaded bars of a feed and their fingerprint ("" for a foreign feed)."""
+    candles = getattr(data, "candles", None)
+    if candles is not None:
+        return candles.bars, candles.fingerprint
+    bars = np.zeros(data.buflen(), BAR)
+    stamps = np.frombuffer(data.lines.datetime.array)
+    bars["time"] = np.round((stamps - _EPOCH_DAYS) * DAY_MS).astype(np.int64)
+    for name in FIELDS:
+        bars[name] = np.frombuffer(getattr(data.lines, name).array)
+    return bars, ""

@@ -1,0 +1,130 @@
+"""Swing highs and lows (fractals), known only once the bars to their right have closed.
+
+A bar p is a swing high when its high is above the highs of the `left` bars before it and not
+below (`ties="first"`) or above (`ties="strict"`) the highs of the `right` bars after it. It
+becomes known at the close of bar p + right, and its event is stamped there; `origin` tells how
+many bars back the anchor lies. Nothing is ever moved or deleted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ftbt.compiled import compiled
+from ftbt.ranges import Choice, Int
+from ftbt.smc.base import NAN, Concept, SmcLine
+
+_RING = 128  # bars kept; left + right + 1 must fit
+
+SWING_STATE = np.dtype(
+    [
+        ("high", "f8", (_RING,)),
+        ("low", "f8", (_RING,)),
+        ("count", "i8"),  # bars seen
+        ("last_high", "f8"),
+        ("last_low", "f8"),
+        ("high_bar", "i8"),
+        ("low_bar", "i8"),
+        ("high_label", "f8"),
+        ("low_label", "f8"),
+    ],
+    align=True,
+)
+
+FIELDS = {
+    "high_event": "1 at the bar that confirms a swing high, else 0",
+    "low_event": "1 at the bar that confirms a swing low, else 0",
+    "high": "price of the last confirmed swing high, NaN before the first",
+    "low": "price of the last confirmed swing low, NaN before the first",
+    "high_origin": "bars back to the last swing high's own bar, NaN before the first",
+    "low_origin": "bars back to the last swing low's own bar, NaN before the first",
+    "high_label": "+1 the last swing high is a higher high, -1 a lower high, 0 equal or first",
+    "low_label": "+1 the last swing low is a higher low, -1 a lower low, 0 equal or first",
+}
+
+
+@compiled
+def swing_init(state, p):  # type: ignore[no-untyped-def]
+    """Prepare a zeroed state."""
+    state.last_high = NAN
+    state.last_low = NAN
+
+
+@compiled
+def _is_extreme(values, count, left, right, strict, sign):  # type: ignore[no-untyped-def]
+    """Tell whether the bar `right` back is an extreme of *values* (sign -1: a low)."""
+    anchor = count - 1 - right
+    price = sign * values[anchor % _RING]
+    for k in range(1, left + 1):
+        if sign * values[(anchor - k) % _RING] >= price:
+            return False
+    for k in range(1, right + 1):
+        other = sign * values[(anchor + k) % _RING]
+        if other > price or (strict and other == price):
+            return False
+    return True
+
+
+@compiled
+def _label(new, old):  # type: ignore[no-untyped-def]
+    if new > old:
+        return 1.0
+    return -1.0 if new < old else 0.0  # also when there is no older one (NaN)
+
+
+@compiled
+def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar; see the module docstring for the rule."""
+    state.high[state.count % _RING] = bar.high
+    state.low[state.count % _RING] = bar.low
+    state.count += 1
+    out.high_event = 0.0
+    out.low_event = 0.0
+    anchor = state.count - 1 - p.right
+    if anchor >= p.left:
+        strict = p.ties == 1
+        if _is_extreme(state.high, state.count, p.left, p.right, strict, 1.0):
+            price = state.high[anchor % _RING]
+            state.high_label = _label(price, state.last_high)
+            state.last_high = price
+            state.high_bar = anchor
+            out.high_event = 1.0
+        if _is_extreme(state.low, state.count, p.left, p.right, strict, -1.0):
+            price = state.low[anchor % _RING]
+            state.low_label = _label(price, state.last_low)
+            state.last_low = price
+            state.low_bar = anchor
+            out.low_event = 1.0
+    out.high = state.last_high
+    out.low = state.last_low
+    out.high_origin = NAN if np.isnan(state.last_high) else state.count - 1 - state.high_bar
+    out.low_origin = NAN if np.isnan(state.last_low) else state.count - 1 - state.low_bar
+    out.high_label = state.high_label
+    out.low_label = state.low_label
+
+
+@compiled
+def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+    for i in range(bars.shape[0]):
+        swing_step(state, bars[i], p, out[i])
+
+
+SWINGS = Concept(
+    name="swings",
+    fields=FIELDS,
+    events=("high_event", "low_event"),
+    state=SWING_STATE,
+    init=swing_init,
+    step=swing_step,
+    run=_run,
+    defaults={"left": 5, "right": 5, "ties": "first"},
+    ranges={"left": Int(1, 60), "right": Int(1, 60), "ties": Choice("first", "strict")},
+)
+
+
+class Swings(SmcLine):
+    """Swing highs and lows with HH/HL/LH/LL labels; see the module docstring."""
+
+    concept = SWINGS
+    lines = SWINGS.lines
+    params = SWINGS.params
