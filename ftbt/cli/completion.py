@@ -6,7 +6,9 @@ import click
 from click.shell_completion import get_completion_class
 
 
-@click.command(epilog='Example: ftbt completion bash >> ~/.bashrc   (or: eval "$(ftbt completion zsh)")')
+@click.command(
+    epilog='Example: ftbt completion bash >> ~/.bashrc   (or: eval "$(ftbt completion zsh)")'
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

@@ -1,0 +1,1 @@
+"""Candles: validated arrays, store, downloads, the synthetic market, the Backtrader feed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ftbt.errors import InputError
@@ -23,7 +23,19 @@ class Timeframe:
     """A bar length. `ms` orders and compares; `text` is how users write it."""
 
     ms: int
-    text: str
+    text: str = field(compare=False)
+
+    @classmethod
+    def of_ms(cls, ms: int) -> Timeframe:
+        """Return the timeframe of *ms* milliseconds in its shortest writing (`1h`, not `60m`).
+
+        Raises:
+            InputError: when *ms* is not a whole number of minutes, or nothing.
+        """
+        for unit in "wdhm":
+            if ms > 0 and ms % _UNITS[unit] == 0:
+                return cls(ms, f"{ms // _UNITS[unit]}{unit}")
+        raise InputError(f"a bar of {ms / 1000:g} seconds is not a whole number of minutes")
 
     @classmethod
     def parse(cls, text: str | Timeframe) -> Timeframe:

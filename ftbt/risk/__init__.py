@@ -1,0 +1,1 @@
+"""Limits and sizes: the same functions in back-test and live."""

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbt.data.candles import BAR, FIELDS, Bars
-from ftbt.data.timeframe import DAY_MS, Timeframe
+from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
+from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError
-from ftbt.ranges import Range, check_values, pack
+from ftbt.ranges import Choice, Range, check_values, pack
 from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
 
 Records = NDArray[np.void]
@@ -54,6 +55,9 @@ class Concept:
         init, step, run: see the module docstring.
         defaults: parameter -> default.
         ranges: parameter -> range.
+        prepare: what compiled code can't do before the first bar, such as writing a time zone's
+            transitions into the state. Called as `prepare(state, parameters)`, both arrays of one
+            record, after `init`.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Concept:
     run: Step
     defaults: Mapping[str, Any]
     ranges: Mapping[str, Range]
+    prepare: Callable[[Records, Records], None] | None = None
     out: np.dtype[np.void] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,12 +89,21 @@ class Concept:
     def pack(self, values: Mapping[str, Any]) -> Records:
         """Return checked parameters as one record; missing ones take their default."""
         checked = check_values(self.name, self.ranges, {**self.defaults, **values})
-        return pack(self.ranges, checked)
+        plain = pack(self.ranges, checked)
+        # A first field of its own: without it numba takes a concept's record for a subtype of the
+        # record of a concept embedded in it, by an experimental feature that warns on use.
+        fields = [(f"of_{self.name}", "i8"), *plain.dtype.descr]
+        record = np.zeros(1, np.dtype(fields, align=True))
+        for name in checked:
+            record[name] = plain[name]
+        return record
 
     def fresh(self, parameters: Records) -> Records:
         """Return a state before the first bar, as an array of one record."""
         state = np.zeros(1, self.state)
         self.init(state[0], parameters[0])
+        if self.prepare is not None:
+            self.prepare(state, parameters)
         return state
 
     def compute(self, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
@@ -187,7 +201,7 @@ def compute_line(
         return concept.compute(bars, values)
     high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
     high_out = concept.compute(high_bars, values)
-    out = np.full(len(bars), np.nan, concept.out) if len(concept.out) else high_out
+    out = np.full(len(bars), np.nan, concept.out)
     known = last >= 0
     out[known] = high_out[last[known]]
     fresh = np.diff(last, prepend=-1) > 0
@@ -196,45 +210,92 @@ def compute_line(
     return out
 
 
+class Stream:
+    """One line fed bar by bar: what `next()` does, without Backtrader.
+
+    Args:
+        concept: what to compute.
+        parameters: from `concept.pack`.
+        base_ms: length of the bars that will come.
+        frame: the higher timeframe, None for the bars' own.
+    """
+
+    def __init__(
+        self, concept: Concept, parameters: Records, base_ms: int, frame: Timeframe | None = None
+    ) -> None:
+        self.concept = concept
+        self.base_ms = base_ms
+        self.frame = frame
+        self._parameters = parameters
+        self._state = concept.fresh(parameters)
+        self._aggregate = np.zeros(1, AGGREGATE)
+        self._out = np.full(1, np.nan, concept.out)
+        self._no_events()
+
+    def _no_events(self) -> None:
+        for name in self.concept.events:
+            self._out[name] = 0.0
+
+    @property
+    def out(self) -> Any:
+        """The outputs at the last bar, a record that the next bar overwrites."""
+        return self._out[0]
+
+    @property
+    def memory(self) -> tuple[Records, Records, Records]:
+        """Everything that is remembered between bars, as copies; set it to go on from there."""
+        return self._state.copy(), self._aggregate.copy(), self._out.copy()
+
+    @memory.setter
+    def memory(self, saved: tuple[Records, Records, Records]) -> None:
+        self._state[:], self._aggregate[:], self._out[:] = saved
+
+    def take(self, bar: Bars) -> None:
+        """Take the bar that has just closed, shape (1,)."""
+        if self.frame is None:
+            self.concept.step(self._state[0], bar[0], self._parameters[0], self._out[0])
+        elif aggregate_step(
+            self._aggregate[0], bar[0], self.base_ms, self.frame.ms, self.frame.origin_ms
+        ):
+            done = self._aggregate[0]["done"]
+            self.concept.step(self._state[0], done, self._parameters[0], self._out[0])
+        else:
+            self._no_events()
+
+
 class SmcLine(bt.Indicator):
     """Base of all shared lines. Subclasses set `concept`, `lines` and `params`, nothing else."""
 
     concept: ClassVar[Concept]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *datas: Any, **unknown: Any) -> None:
+        # Backtrader has taken the feeds and the declared params out of the call by now.
+        super().__init__(*datas)
         names = self.concept.defaults
+        check_values(type(self).__name__, {**self.concept.ranges, "timeframe": Choice()}, unknown)
         values = {name: getattr(self.p, name) for name in names}
         self.values = check_values(type(self).__name__, self.concept.ranges, values)
         self.base_ms = base_milliseconds(self.data)
         self.frame = higher(self.p.timeframe, self.base_ms)
         self._parameters = self.concept.pack(self.values)
-        self._state = self.concept.fresh(self._parameters)
-        self._out = np.full(1, np.nan, self.concept.out)
-        for name in self.concept.events:
-            self._out[name] = 0.0
+        self.stream = Stream(self.concept, self._parameters, self.base_ms, self.frame)
         self._bar = np.zeros(1, BAR)
-        self._aggregate = np.zeros(1, AGGREGATE)
+        self._bars_taken = 0
+        self.series: Records | None = None  # the outputs at every bar, once they are known
 
     @property
     def row(self) -> Any:
         """The outputs at the current bar, as the record that setup rules receive."""
-        return self._out[0]
+        return self.stream.out if self.series is None else self.series[len(self) - 1]
 
     def next(self) -> None:
         """Take the bar that has just closed."""
+        if len(self.data) == self._bars_taken:
+            return  # called again for the same bar: only another feed of the strategy moved on
+        self._bars_taken = len(self.data)
         read_bar(self.data, self._bar)
-        if self.frame is None:
-            self.concept.step(self._state[0], self._bar[0], self._parameters[0], self._out[0])
-        elif aggregate_step(
-            self._aggregate[0], self._bar[0], self.base_ms, self.frame.ms, self.frame.origin_ms
-        ):
-            done = self._aggregate[0]["done"]
-            self.concept.step(self._state[0], done, self._parameters[0], self._out[0])
-        else:
-            for name in self.concept.events:
-                self._out[name] = 0.0
-        for line, value in zip(self.lines, self._out[0].tolist(), strict=True):
+        self.stream.take(self._bar)
+        for line, value in zip(self.lines, self.stream.out.tolist(), strict=True):
             line[0] = value
 
     def oncestart(self, start: int, end: int) -> None:
@@ -259,36 +320,6 @@ class SmcLine(bt.Indicator):
         return CACHE.get(key, make) if fingerprint else make()
 
 
-# Backtrader counts days since year 1; day 719163 is 1970-01-01.
-_EPOCH_DAYS = 719_163
-_BT_MS = {
-    bt.TimeFrame.Minutes: 60_000,
-    bt.TimeFrame.Days: DAY_MS,
-    bt.TimeFrame.Weeks: 7 * DAY_MS,
-}
-
-
-def base_milliseconds(data: Any) -> int:
-    """Return the bar length of a Backtrader feed in milliseconds.
-
-    Raises:
-        InputError: for ticks, seconds, months and years.
-    """
-    if data._timeframe not in _BT_MS:  # noqa: SLF001 - Backtrader offers no public name
-        raise InputError("SMC lines need a feed of minute, day or week bars with its timeframe set")
-    return int(_BT_MS[data._timeframe] * data._compression)  # noqa: SLF001
-
-
-def from_bt_time(number: float) -> int:
-    """Return a Backtrader date number as ms since 1970 UTC (its floats resolve about 10 us)."""
-    return round((number - _EPOCH_DAYS) * DAY_MS)
-
-
-def to_bt_time(time_ms: int) -> float:
-    """Return ms since 1970 UTC as a Backtrader date number."""
-    return _EPOCH_DAYS + time_ms / DAY_MS
-
-
 def read_bar(data: Any, bar: Bars) -> None:
     """Copy the current bar of a Backtrader feed into *bar*, shape (1,)."""
     row = bar[0]
@@ -303,8 +334,7 @@ def all_bars(data: Any) -> tuple[Bars, str]:
     if candles is not None:
         return candles.bars, candles.fingerprint
     bars = np.zeros(data.buflen(), BAR)
-    stamps = np.frombuffer(data.lines.datetime.array)
-    bars["time"] = np.round((stamps - _EPOCH_DAYS) * DAY_MS).astype(np.int64)
+    bars["time"] = stamps_to_ms(np.frombuffer(data.lines.datetime.array))
     for name in FIELDS:
         bars[name] = np.frombuffer(getattr(data.lines, name).array)
     return bars, ""

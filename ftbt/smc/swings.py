@@ -14,12 +14,12 @@ from ftbt.compiled import compiled
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 
-_RING = 128  # bars kept; left + right + 1 must fit
+RING = 128  # bars kept, a power of two; left + right + 1 must fit
 
 SWING_STATE = np.dtype(
     [
-        ("high", "f8", (_RING,)),
-        ("low", "f8", (_RING,)),
+        ("high", "f8", (RING,)),
+        ("low", "f8", (RING,)),
         ("count", "i8"),  # bars seen
         ("last_high", "f8"),
         ("last_low", "f8"),
@@ -44,7 +44,7 @@ FIELDS = {
 
 
 @compiled
-def swing_init(state, p):  # type: ignore[no-untyped-def]
+def swing_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Prepare a zeroed state."""
     state.last_high = NAN
     state.last_low = NAN
@@ -54,12 +54,12 @@ def swing_init(state, p):  # type: ignore[no-untyped-def]
 def _is_extreme(values, count, left, right, strict, sign):  # type: ignore[no-untyped-def]
     """Tell whether the bar `right` back is an extreme of *values* (sign -1: a low)."""
     anchor = count - 1 - right
-    price = sign * values[anchor % _RING]
+    price = sign * values[anchor % RING]
     for k in range(1, left + 1):
-        if sign * values[(anchor - k) % _RING] >= price:
+        if sign * values[(anchor - k) % RING] >= price:
             return False
     for k in range(1, right + 1):
-        other = sign * values[(anchor + k) % _RING]
+        other = sign * values[(anchor + k) % RING]
         if other > price or (strict and other == price):
             return False
     return True
@@ -75,8 +75,8 @@ def _label(new, old):  # type: ignore[no-untyped-def]
 @compiled
 def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the rule."""
-    state.high[state.count % _RING] = bar.high
-    state.low[state.count % _RING] = bar.low
+    state.high[state.count % RING] = bar.high
+    state.low[state.count % RING] = bar.low
     state.count += 1
     out.high_event = 0.0
     out.low_event = 0.0
@@ -84,13 +84,13 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     if anchor >= p.left:
         strict = p.ties == 1
         if _is_extreme(state.high, state.count, p.left, p.right, strict, 1.0):
-            price = state.high[anchor % _RING]
+            price = state.high[anchor % RING]
             state.high_label = _label(price, state.last_high)
             state.last_high = price
             state.high_bar = anchor
             out.high_event = 1.0
         if _is_extreme(state.low, state.count, p.left, p.right, strict, -1.0):
-            price = state.low[anchor % _RING]
+            price = state.low[anchor % RING]
             state.low_label = _label(price, state.last_low)
             state.last_low = price
             state.low_bar = anchor

@@ -1,0 +1,1 @@
+"""Strategies written once: setup rules on shared lines, one compiled decision, orders."""

@@ -1,0 +1,1 @@
+"""Walk-forward: optimise on the past, test on what came next, stitch the tests together."""

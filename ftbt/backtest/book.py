@@ -1,0 +1,189 @@
+"""The state of one symbol in a run: its orders, its position, the trade in progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from backtrader.position import Position
+
+from ftbt.backtest.costs import funding_schedule, slippage_fraction
+from ftbt.backtest.result import TRADE, ExitReason, Role
+from ftbt.backtest.settings import Settings
+from ftbt.backtest.working import Working
+from ftbt.data.market import Market
+
+NAN = float("nan")
+
+
+@dataclass(slots=True)
+class OpenTrade:
+    """A round trip that is not finished."""
+
+    entry_bar: int
+    entry_time: int
+    side: int
+    entry: Working
+    bought: float = 0.0  # size opened so far
+    bought_value: float = 0.0
+    sold: float = 0.0
+    sold_value: float = 0.0
+    largest: float = 0.0
+    fees: float = 0.0
+    funding: float = 0.0
+    slippage: float = 0.0
+
+
+@dataclass(eq=False)
+class Path:
+    """The (sub)bars that a symbol's orders walk along, as plain lists: scalar reads are hot."""
+
+    time: list[int]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    funding_open: list[float]
+    funding_inside: list[float]
+
+
+def _path(market: Market, detail: bool) -> Path:
+    candles = market.detail if detail and market.detail is not None else market.candles
+    bars = candles.bars
+    at_open, inside = funding_schedule(bars, candles.timeframe.ms, market.funding)
+    columns = (bars[name].tolist() for name in ("time", "open", "high", "low", "close"))
+    return Path(*columns, at_open.tolist(), inside.tolist())
+
+
+class Book:
+    """Orders, position and trades of one symbol.
+
+    Attributes:
+        active: working orders, in the order they were sent.
+        position: Backtrader's position object, signed size and mean price.
+        bar: index of the bar in progress.
+        price: last price seen, for marking.
+        detail_rows: bar -> (first, stop) rows of the detail path that tile it, or (0, 0).
+    """
+
+    def __init__(self, data: Any, market: Market, settings: Settings) -> None:
+        self.data = data
+        self.market = market
+        self.rules = market.instrument
+        self.decimals = market.instrument.size_decimals
+        self.leverage = min(settings.leverage, market.instrument.max_leverage)
+        self.maintenance = 1.0 / (2.0 * market.instrument.max_leverage)
+        self.active: list[Working] = []
+        self.position = Position()
+        self.trades: list[tuple[Any, ...]] = []
+        self.trade: OpenTrade | None = None
+        self.coarse = _path(market, detail=False)
+        self.slip = slippage_fraction(market.candles.bars, settings).tolist()
+        self.detail: Path | None = None
+        self.detail_rows: list[tuple[int, int]] = []
+        self.bar = -1
+        self.opening = False  # inside the open of a bar
+        self.time = 0
+        self.price = NAN
+        if market.detail is not None:
+            self.detail = _path(market, detail=True)
+            self.detail_rows = detail_rows(market)
+
+    @property
+    def size(self) -> float:
+        """Signed size of the position."""
+        return float(self.position.size)
+
+    def move(self, signed: float, price: float) -> tuple[float, float]:
+        """Change the position by *signed* at *price*; return the unsigned (opened, closed) parts.
+
+        Sizes are sums of lots: they are rounded to the lot, so that 0.3 - 0.1 - 0.2 is flat.
+        """
+        old, position = self.size, self.position
+        new = round(old + signed, self.decimals)
+        closed = min(abs(old), abs(signed)) if old * signed < 0.0 else 0.0
+        opened = abs(new) if new * old < 0.0 or not old else max(0.0, abs(new) - abs(old))
+        if not new:
+            position.price = 0.0
+        elif opened and not closed and old:
+            position.price = (position.price * abs(old) + price * opened) / abs(new)
+        elif opened:
+            position.price = price
+        position.size = new
+        return opened, closed
+
+    def profit(self, price: float) -> float:
+        """Return the open profit at *price*."""
+        return float(self.position.size * (price - self.position.price))
+
+    def children(self) -> list[Working]:
+        """Return the working orders that may only close."""
+        return [w for w in self.active if w.reduces and w.active]
+
+    def record(self, working: Working, opened: float, closed: float, price: float) -> None:
+        """Carry a fill into the trade in progress; *opened* and *closed* are unsigned sizes."""
+        if opened:
+            if self.trade is None:
+                self.trade = OpenTrade(self.bar, self.time, working.side, working)
+            self.trade.bought += opened
+            self.trade.bought_value += opened * price
+            self.trade.largest = max(self.trade.largest, self.trade.bought - self.trade.sold)
+        elif closed and self.trade is not None:
+            self.trade.sold += closed
+            self.trade.sold_value += closed * price
+
+    def finish_trade(self, exit_reason: int) -> None:
+        """Turn the trade in progress into a row of TRADE."""
+        trade = self.trade
+        if trade is None:
+            return
+        self.trade = None
+        entry_price = trade.bought_value / trade.bought
+        exit_price = trade.sold_value / trade.sold
+        gross = trade.side * (trade.sold_value - trade.bought_value)
+        net = gross - trade.fees - trade.funding
+        stop = trade.entry.stop
+        risk = trade.largest * abs(entry_price - stop)
+        mae, mfe = self._excursions(trade, entry_price)
+        row = (
+            trade.entry_bar, self.bar, trade.entry_time, self.time, trade.side, trade.largest,
+            entry_price, exit_price, stop, *trade.entry.targets, gross, trade.fees, trade.funding,
+            trade.slippage, net, net / risk if risk > 0 else NAN, mae, mfe,
+            trade.entry.confidence, trade.entry.reason, exit_reason,
+        )  # fmt: skip
+        self.trades.append(row)
+
+    def _excursions(self, trade: OpenTrade, entry_price: float) -> tuple[float, float]:
+        bars = self.market.candles.bars[trade.entry_bar : self.bar + 1]
+        low, high = float(bars["low"].min()), float(bars["high"].max())
+        worst, best = (low, high) if trade.side > 0 else (high, low)
+        against = trade.side * (worst / entry_price - 1.0)
+        favour = trade.side * (best / entry_price - 1.0)
+        return min(0.0, against), max(0.0, favour)
+
+    def trade_records(self) -> Any:
+        """Return the finished trades as TRADE records."""
+        return np.array(self.trades, TRADE)
+
+
+def detail_rows(market: Market) -> list[tuple[int, int]]:
+    """Return for each bar the rows of the detail candles that tile it; (0, 0) when any is missing.
+
+    A bar that is covered only in part is walked as a whole: half a path is no path.
+    """
+    if market.detail is None:
+        return []
+    ratio = market.candles.timeframe.ms // market.detail.timeframe.ms
+    opens = market.candles.time
+    first = np.searchsorted(market.detail.time, opens)
+    stop = np.searchsorted(market.detail.time, opens + market.candles.timeframe.ms)
+    whole = stop - first == ratio
+    return list(zip((first * whole).tolist(), (stop * whole).tolist(), strict=True))
+
+
+CLOSED_BY = {
+    Role.STOP: ExitReason.STOP,
+    Role.TARGET1: ExitReason.TARGET1,
+    Role.TARGET2: ExitReason.TARGET2,
+}

@@ -1,0 +1,143 @@
+"""What the drawings share: thinning, time axes, number axes, bars of an even width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from ftbt.data.timeframe import DAY_MS
+from ftbt.report.format import number, percent
+from ftbt.report.theme import MUTED, RULE, Layout
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+COLUMNS = 500  # a line is thinned to the extremes of this many columns: about one per 2 pixels
+
+
+def new_figure(layout: Layout, height: float) -> Figure:
+    """Return an empty figure as wide as *layout* and *height* units high; a unit is a CSS pixel."""
+    figure = Figure(figsize=(layout.width / 72.0, height / 72.0), dpi=72, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.0, h_pad=0.03)  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+def thin(values: Floats, columns: int = COLUMNS) -> Ints:
+    """Return the indices that keep a line's shape: each column's first, lowest, highest, last.
+
+    A peak or a trough is never dropped, whatever the length of *values*, shape (n,).
+    """
+    n = len(values)
+    if n <= 4 * columns:
+        return np.arange(n)
+    edges = np.linspace(0, n, columns + 1).astype(np.int64)
+    kept = []
+    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+        part = values[first:stop]
+        known = ~np.isnan(part)
+        if known.any():
+            low, high = np.nanargmin(part), np.nanargmax(part)
+            kept.extend((first, first + low, first + high, stop - 1))
+        else:
+            kept.append(first)
+    return np.unique(np.array(kept, np.int64))
+
+
+def days(time_ms: NDArray[np.int64] | Sequence[int] | int) -> Floats:
+    """Return times in ms UTC as matplotlib's date numbers (days since 1970)."""
+    return np.asarray(time_ms, np.float64) / DAY_MS
+
+
+def time_axis(axes: Axes, layout: Layout) -> None:
+    """Label the x axis, in date numbers, with UTC dates."""
+    locator = AutoDateLocator(
+        minticks=3 if layout.narrow else 4, maxticks=5 if layout.narrow else 10, tz="UTC"
+    )
+    axes.xaxis.set_major_locator(locator)
+    formatter = ConciseDateFormatter(locator, tz="UTC", show_offset=False)
+    formatter.zero_formats = ["", "%Y", "%b", "%b %d", "%H:%M", "%H:%M"]
+    formatter.formats = ["%Y", "%b", "%b %d", "%H:%M", "%H:%M", "%S.%f"]
+    axes.xaxis.set_major_formatter(formatter)
+
+
+def short(value: float) -> str:
+    """Return a tick's amount: `950`, `12.5k`, `1.2M`."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 10 * limit or (letter != "k" and abs(value) >= limit):
+            return number(value / limit, 1).removesuffix(".0") + letter
+    decimals = 0 if abs(value) >= 10 or value == int(value) else 2
+    return number(value, decimals)
+
+
+def value_axis(
+    axes: Axes, write: Callable[[float], str] = short, *, ticks: int = 5, axis: str = "y"
+) -> None:
+    """Label an axis with *write*; at most *ticks* steps."""
+    chosen = axes.yaxis if axis == "y" else axes.xaxis
+    chosen.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    chosen.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+
+
+def log_axis(axes: Axes, low: float, high: float) -> None:
+    """Make the y axis logarithmic with plain amounts as labels."""
+    axes.set_yscale("log")
+    axes.set_ylim(low / 1.1, high * 1.1)
+    decades = math.log10(high / low)
+    subs = (1.0,) if decades > 3 else (1.0, 2.0, 5.0) if decades > 0.9 else tuple(range(1, 10))
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def percent_tick(value: float) -> str:
+    """Return a fraction as a tick: `-20 %`."""
+    decimals = 0 if abs(value) >= 0.1 or abs(100 * value - round(100 * value)) < 1e-6 else 1
+    return percent(value, decimals)
+
+
+def count_tick(value: float) -> str:
+    """Return a whole count; ticks between counts stay empty."""
+    return number(value, 0) if abs(value - round(value)) < 1e-9 else ""
+
+
+def key(axes: Axes, columns: int, handles: Sequence[object] | None = None) -> None:
+    """Put a legend in one row above the axes, flush left."""
+    more = {} if handles is None else {"handles": list(handles)}
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=columns,
+        borderaxespad=0.2,
+        borderpad=0.0,
+        columnspacing=1.4,
+        handlelength=1.4,
+        handletextpad=0.5,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def zero_line(axes: Axes, *, vertical: bool = False) -> None:
+    """Draw the line at 0."""
+    draw = axes.axvline if vertical else axes.axhline
+    draw(0.0, color=MUTED, linewidth=0.9)
+
+
+def bare(axes: Axes) -> None:
+    """Remove the grid of an axes that needs none."""
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_color(RULE)
+
+
+def say(axes: Axes, text: str) -> None:
+    """Write *text* in the middle of an axes that has nothing to draw."""
+    axes.set_axis_off()
+    axes.text(
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, wrap=True
+    )

@@ -1,0 +1,129 @@
+"""Equity over time, with the drawdown below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ftbt.report.figures.common import (
+    days,
+    key,
+    log_axis,
+    new_figure,
+    percent_tick,
+    say,
+    thin,
+    time_axis,
+    value_axis,
+)
+from ftbt.report.theme import HOLD, MUTED, OUT, RULE, WITHIN, Layout
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LOG_FROM = 4.0  # highest / lowest equity from which equal percentages should look equal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One line: times in ms UTC and values, both shape (n,); NaN breaks the line."""
+
+    label: str
+    time: Ints
+    value: Floats
+    role: str  # "out", "within" or "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A test window on the time axis; `failed` ones are shaded."""
+
+    label: str
+    start: int
+    end: int
+    failed: bool = False
+
+
+_STYLE: dict[str, dict[str, object]] = {
+    "out": {"color": OUT, "linewidth": 1.9, "zorder": 4},
+    "within": {"color": WITHIN, "linewidth": 1.2, "zorder": 3},
+    "hold": {"color": HOLD, "linewidth": 1.2, "linestyle": (0, (4, 2)), "zorder": 2},
+}
+
+
+def wants_log(curves: Sequence[Curve]) -> bool:
+    """Tell whether the values span so much that a log axis is the honest one."""
+    values = [curve.value[~np.isnan(curve.value)] for curve in curves]
+    both = np.concatenate(values) if values else np.zeros(0)
+    return bool(len(both)) and bool(both.min() > 0) and bool(both.max() / both.min() >= LOG_FROM)
+
+
+def equity(
+    layout: Layout,
+    curves: Sequence[Curve],
+    drawdowns: Sequence[Curve],
+    marks: Sequence[Mark],
+    capital: float,
+) -> Figure:
+    """Draw equity curves above drawdowns (fractions <= 0), test windows as hairlines."""
+    figure = new_figure(layout, 430 if not layout.narrow else 380)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.7, 1))
+    drawn = [curve for curve in curves if len(curve.time)]
+    if not drawn:
+        say(top, "no equity to show")
+        bottom.set_axis_off()
+        return figure
+    _lines(top, drawn)
+    if wants_log(drawn):
+        values = np.concatenate([curve.value for curve in drawn])
+        log_axis(top, float(np.nanmin(values)), float(np.nanmax(values)))
+    else:
+        value_axis(top)
+        top.axhline(capital, color=MUTED, linewidth=0.8, zorder=1.5)
+    key(top, 3)
+    _lines(bottom, drawdowns, fill="out")
+    value_axis(bottom, percent_tick, ticks=3)
+    bottom.set_ylim(top=0.0)
+    bottom.set_title("Drawdown", color=MUTED, fontweight="normal")
+    _windows((top, bottom), marks, label=not layout.narrow)
+    start = min(int(curve.time[0]) for curve in drawn)
+    end = max(int(curve.time[-1]) for curve in drawn)
+    bottom.set_xlim(*days([start, end]))
+    bottom.margins(x=0.0)
+    time_axis(bottom, layout)
+    return figure
+
+
+def _lines(axes: Axes, curves: Sequence[Curve], fill: str = "") -> None:
+    for curve in curves:
+        kept = thin(curve.value)
+        x, y = days(curve.time[kept]), curve.value[kept]
+        axes.plot(x, y, label=curve.label, **_STYLE[curve.role])  # type: ignore[arg-type]
+        if curve.role == fill:
+            axes.fill_between(x, y, 0.0, color=OUT, alpha=0.14, linewidth=0)
+
+
+def _windows(axes: Sequence[Axes], marks: Sequence[Mark], *, label: bool) -> None:
+    for mark in marks:
+        start, end = days([mark.start, mark.end])
+        for one in axes:
+            one.axvline(start, color=RULE, linewidth=0.8, zorder=1)
+            if mark.failed:
+                one.axvspan(start, end, color=RULE, alpha=0.55, linewidth=0, zorder=0.5)
+        if label and len(marks) <= 40:
+            every = 1 if len(marks) <= 20 else 2
+            if marks.index(mark) % every == 0:
+                axes[0].annotate(
+                    mark.label + (" failed" if mark.failed else ""),
+                    (start, 0.0),
+                    xycoords=("data", "axes fraction"),
+                    xytext=(3, 3),
+                    textcoords="offset points",
+                    color=MUTED,
+                    fontsize="small",
+                )

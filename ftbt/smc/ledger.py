@@ -1,0 +1,367 @@
+"""The life of zones: what can happen to one, the book of those alive, the ledger of everything.
+
+A *zone* is a price range that is waited for: a fair value gap, an order block, a liquidity pool
+(top = bottom = its level). The *book* holds those that are still alive, at most CAPACITY on a
+side; one that leaves it does so by an event. The *ledger* is the list of all events of a run: it
+is only ever added to, so that failed zones stay as visible as those that worked.
+
+Bullish and bearish zones run through the same code: a zone stands in its book as it is seen from
+its own side, `near` being the edge that the price meets first, and a bearish one with its prices
+negated. Negation is exact, so a mirrored market gives mirrored lines to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ftbt.compiled import compiled
+from ftbt.data.candles import Bars
+from ftbt.errors import InputError
+from ftbt.smc.base import NAN, Concept, Records, event_rows
+
+# What can happen to a zone. `side` of an event is the side that the zone acts on after it.
+CREATED = 1  # known from this bar's close on
+TOUCHED = 2  # gap: the price came back to its near edge
+HALF = 3  # gap: to its middle (consequent encroachment)
+FILLED = 4  # gap: to its far edge
+INVERTED = 5  # gap: closed beyond; it acts on the other side now
+TESTED = 6  # block: the price came (back) to its near edge; `count` tells how often so far
+MITIGATED = 7  # block: the price went as deep as the parameters ask
+BROKEN = 8  # block: closed beyond
+BREAKER = 9  # block: after that it acts on the other side
+RETESTED = 10  # inverted gap or breaker: the price came back to its near edge
+REMOVED = 11  # inverted gap or breaker: closed back beyond
+GROWN = 12  # pool: one more touch
+TAKEN = 13  # pool: traded through
+SWEPT = 14  # pool: traded through and reclaimed
+RUN = 15  # pool: traded through and not reclaimed in time
+SPENT = 16  # pool: reclaimed, but without the wick that a sweep is asked for
+EXPIRED = 17  # too old, or replaced by the next day's, week's or session's level
+CAPACITY = 18  # pushed out of a full book by a newer one
+KINDS = 19
+
+KIND_NAMES: Mapping[int, str] = {
+    CREATED: "created",
+    TOUCHED: "touched",
+    HALF: "half",
+    FILLED: "filled",
+    INVERTED: "inverted",
+    TESTED: "tested",
+    MITIGATED: "mitigated",
+    BROKEN: "broken",
+    BREAKER: "breaker",
+    RETESTED: "retested",
+    REMOVED: "removed",
+    GROWN: "grown",
+    TAKEN: "taken",
+    SWEPT: "swept",
+    RUN: "run",
+    SPENT: "spent",
+    EXPIRED: "expired",
+    CAPACITY: "capacity",
+}
+# After one of these nothing more can happen to the zone, except as below.
+ENDS = frozenset({BROKEN, REMOVED, TAKEN, SWEPT, RUN, SPENT, EXPIRED, CAPACITY})
+# An end that another event may still follow: a block may turn breaker, a taken pool is judged.
+REOPENS = frozenset({BREAKER, SWEPT, RUN, SPENT})
+
+SIZE = 64  # zones that a book can hold on one side
+
+ZONE = np.dtype(
+    [
+        ("id", "i8"),  # 1, 2, ... in order of creation
+        ("near", "f8"),
+        ("far", "f8"),
+        ("anchor", "i8"),  # bar where a chart draws it
+        ("born", "i8"),  # bar since which it acts on this side
+        ("stage", "i8"),  # how far its life has gone; each concept has its own scale
+        ("count", "i8"),  # tests so far
+        ("inside", "i8"),  # 1 while the price has not left it since the last test
+        ("swept", "i8"),  # 1 once liquidity was swept on the side that it trades towards
+    ],
+    align=True,
+)
+BOOK = np.dtype([("zone", ZONE, (SIZE,)), ("n", "i8")], align=True)
+EVENT = np.dtype(
+    [
+        ("kind", "i8"),
+        ("id", "i8"),
+        ("side", "i8"),  # +1 bullish, -1 bearish
+        ("origin", "i8"),  # bars back to the anchor
+        ("count", "i8"),
+        ("top", "f8"),
+        ("bottom", "f8"),
+    ],
+    align=True,
+)
+# The zone that the last event of a kind happened to; of several in one bar the newest zone.
+HIT = np.dtype(
+    [
+        ("id", "i8"),  # 0 at a bar without such an event
+        ("side", "f8"),
+        ("top", "f8"),
+        ("bottom", "f8"),
+        ("age", "f8"),
+        ("count", "f8"),
+    ],
+    align=True,
+)
+# A zone on the book has at most 5 events in one bar, a flipped one 3; a few more for new ones.
+MOST_EVENTS = 2 * SIZE * 8 + 16
+
+# What every concept with a zone book has in its state.
+LEDGER_FIELDS = [
+    ("events", EVENT, (MOST_EVENTS,)),
+    ("n_events", "i8"),
+    ("hit", HIT, (KINDS,)),
+    ("last_id", "i8"),
+    ("book", BOOK, (2,)),  # 0 bullish, 1 bearish
+    ("flipped", BOOK, (2,)),  # zones that act on the side opposite to their birth
+]
+
+
+@compiled
+def ledger_init(state):  # type: ignore[no-untyped-def]
+    """Prepare the ledger part of a zeroed state."""
+    for kind in range(KINDS):
+        state.hit[kind].top = NAN
+        state.hit[kind].bottom = NAN
+        state.hit[kind].age = NAN
+        state.hit[kind].count = NAN
+
+
+@compiled
+def ledger_next(state):  # type: ignore[no-untyped-def]
+    """Begin a new bar: no events yet."""
+    for i in range(state.n_events):
+        state.hit[state.events[i].kind].id = 0
+    state.n_events = 0
+
+
+@compiled
+def seen_low(bar, sign):  # type: ignore[no-untyped-def]
+    """Return the bar's furthest price towards a zone of side *sign*, as seen from that side."""
+    return bar.low if sign > 0 else -bar.high
+
+
+@compiled
+def seen_high(bar, sign):  # type: ignore[no-untyped-def]
+    """Return the bar's furthest price away from a zone of side *sign*, as seen from that side."""
+    return bar.high if sign > 0 else -bar.low
+
+
+@compiled
+def zone_top(zone, sign):  # type: ignore[no-untyped-def]
+    """Return the upper price of *zone*, which stands on side *sign*."""
+    return zone.near if sign > 0 else -zone.far
+
+
+@compiled
+def zone_bottom(zone, sign):  # type: ignore[no-untyped-def]
+    """Return the lower price of *zone*, which stands on side *sign*."""
+    return zone.far if sign > 0 else -zone.near
+
+
+@compiled
+def emit(state, kind, zone, sign, now):  # type: ignore[no-untyped-def]
+    """Write into the ledger what happened to *zone* at bar *now*."""
+    event = state.events[state.n_events]
+    state.n_events += 1
+    event.kind = kind
+    event.id = zone.id
+    event.side = sign
+    event.origin = now - zone.anchor
+    event.count = zone.count
+    event.top = zone_top(zone, sign)
+    event.bottom = zone_bottom(zone, sign)
+    hit = state.hit[kind]
+    if zone.id > hit.id:
+        hit.id = zone.id
+        hit.side = sign
+        hit.top = event.top
+        hit.bottom = event.bottom
+        hit.age = now - zone.born
+        hit.count = zone.count
+
+
+@compiled
+def signal(state, kind):  # type: ignore[no-untyped-def]
+    """Return the side of this bar's event of *kind*, 0 when there is none."""
+    return state.hit[kind].side if state.hit[kind].id > 0 else 0.0
+
+
+@compiled
+def make_room(state, book, sign, now, capacity):  # type: ignore[no-untyped-def]
+    """Return a free place at the end of *book*; a full one loses its oldest zone."""
+    if book.n >= capacity:
+        emit(state, CAPACITY, book.zone[0], sign, now)
+        for i in range(1, book.n):
+            book.zone[i - 1] = book.zone[i]
+        book.n -= 1
+    book.n += 1
+    return book.zone[book.n - 1]
+
+
+@compiled
+def create(state, sign, near, far, anchor, now, capacity):  # type: ignore[no-untyped-def]
+    """Open a new zone on side *sign* at bar *now*."""
+    zone = make_room(state, state.book[0 if sign > 0 else 1], sign, now, capacity)
+    state.last_id += 1
+    zone.id = state.last_id
+    zone.near = near
+    zone.far = far
+    zone.anchor = anchor
+    zone.born = now
+    zone.stage = 0
+    zone.count = 0
+    zone.inside = 0
+    zone.swept = 0
+    emit(state, CREATED, zone, sign, now)
+
+
+@compiled
+def flip(state, kind, zone, sign, now, capacity):  # type: ignore[no-untyped-def]
+    """Let *zone* of side *sign* act on the other side from bar *now* on, by an event *kind*."""
+    flipped = make_room(state, state.flipped[1 if sign > 0 else 0], -sign, now, capacity)
+    flipped.id = zone.id
+    flipped.near = -zone.far
+    flipped.far = -zone.near
+    flipped.anchor = zone.anchor
+    flipped.born = now
+    flipped.stage = 0
+    flipped.count = 0
+    flipped.inside = 0
+    flipped.swept = zone.swept
+    emit(state, kind, flipped, -sign, now)
+
+
+@compiled
+def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: ignore[no-untyped-def]
+    """Take one bar into the inverted gaps or breakers that act on side *sign*.
+
+    They are retested when the price comes back (*again*: after each leave, else only once), removed
+    at a close beyond their far edge, and expire.
+    """
+    book = state.flipped[0 if sign > 0 else 1]
+    close = sign * bar.close
+    probe = close if by_close else seen_low(bar, sign)
+    kept = 0
+    for i in range(book.n):
+        zone = book.zone[i]
+        if now - zone.born > max_age:
+            emit(state, EXPIRED, zone, sign, now)
+            continue
+        if probe > zone.near:
+            zone.inside = 0
+        elif zone.inside == 0 and (again or zone.count == 0):
+            zone.inside = 1
+            zone.count += 1
+            emit(state, RETESTED, zone, sign, now)
+        if close < zone.far:
+            emit(state, REMOVED, zone, sign, now)
+            continue
+        if kept != i:
+            book.zone[kept] = zone
+        kept += 1
+    book.n = kept
+
+
+@compiled
+def count_open(book, stage):  # type: ignore[no-untyped-def]
+    """Return how many zones of *book* are at a stage below *stage*."""
+    count = 0
+    for i in range(book.n):
+        count += book.zone[i].stage < stage
+    return count
+
+
+@compiled
+def pick(book, stage, nearest):  # type: ignore[no-untyped-def]
+    """Return the place of the zone to show, -1 for none: the newest below *stage*, or the nearest.
+
+    The nearest is the one whose near edge the price meets first; of equal ones the newest.
+    """
+    best = -1
+    for i in range(book.n - 1, -1, -1):
+        if book.zone[i].stage < stage:
+            if nearest == 0:
+                return i
+            if best < 0 or book.zone[i].near > book.zone[best].near:
+                best = i
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """The whole life of one zone, as far as *bars* went.
+
+    Attributes:
+        id: number in order of creation, from 1.
+        side: +1 bullish, -1 bearish, at its creation. A pool below the price is +1.
+        top, bottom: its prices at its creation; equal for a pool.
+        anchor: index of the bar where a chart begins to draw it.
+        created: index of the bar at whose close it became known.
+        events: its ledger records in order, see `ftbt.smc.base.event_rows`.
+    """
+
+    id: int
+    side: int
+    top: float
+    bottom: float
+    anchor: int
+    created: int
+    events: Records
+
+    def bar(self, kind: int) -> int | None:
+        """Return the index of the bar of its first event of *kind*, None when there was none."""
+        found = self.events["bar"][self.events["kind"] == kind]
+        return int(found[0]) if len(found) else None
+
+    @property
+    def ended(self) -> int | None:
+        """Index of the bar that ended it, None while it lives."""
+        last = self.events[-1]
+        return int(last["bar"]) if int(last["kind"]) in ENDS else None
+
+    @property
+    def story(self) -> tuple[tuple[int, str], ...]:
+        """Its events as (bar, name)."""
+        return tuple((int(row["bar"]), KIND_NAMES[int(row["kind"])]) for row in self.events)
+
+
+def zones(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> list[Zone]:
+    """Return every zone that ever was, in order of creation, with all that happened to it.
+
+    Args:
+        concept: one with a ledger: gaps, blocks, pools or sweeps.
+        bars: BAR array, shape (n,).
+        values: parameters that differ from the defaults.
+
+    Raises:
+        InputError: when the concept keeps no ledger.
+    """
+    if "events" not in (concept.state.names or ()):
+        raise InputError(f"{concept.name} has no zones: it keeps no ledger of events")
+    rows = event_rows(concept, bars, values)
+    order = np.argsort(rows["id"], kind="stable")
+    rows = rows[order]
+    starts = np.flatnonzero(np.diff(rows["id"], prepend=0))
+    return [_zone(part) for part in np.split(rows, starts[1:])] if len(rows) else []
+
+
+def _zone(rows: Records) -> Zone:
+    first = rows[0]
+    created = int(first["bar"])
+    return Zone(
+        id=int(first["id"]),
+        side=int(first["side"]),
+        top=float(first["top"]),
+        bottom=float(first["bottom"]),
+        anchor=created - int(first["origin"]),
+        created=created,
+        events=rows,
+    )

@@ -1,0 +1,129 @@
+"""High and low of the last completed day and week.
+
+Days begin at `day_start` o'clock UTC, weeks on Monday at that hour. The levels of a period are
+known from the first bar of the next one on, that bar included. A first period whose beginning is
+missing from the data is not a completed one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ftbt.compiled import compiled
+from ftbt.data.timeframe import DAY_MS, HOUR_MS, WEEK_MS, WEEK_ORIGIN_MS
+from ftbt.ranges import Int
+from ftbt.smc.base import NAN, Concept, SmcLine
+
+_PERIOD = np.dtype(
+    [
+        ("start", "i8"),  # open of the running period, ms since 1970 UTC
+        ("whole", "i8"),  # 1 when it was seen from its start
+        ("high", "f8"),
+        ("low", "f8"),
+        ("high_bar", "i8"),
+        ("low_bar", "i8"),
+        ("last_high", "f8"),  # of the last completed period
+        ("last_low", "f8"),
+        ("last_high_bar", "i8"),
+        ("last_low_bar", "i8"),
+    ],
+    align=True,
+)
+PERIODS_STATE = np.dtype(
+    [("seen", "i8"), ("day", _PERIOD), ("week", _PERIOD)],
+    align=True,
+)
+
+FIELDS = {
+    "new_day": "1 at the first bar after a completed day (its levels change), else 0",
+    "new_week": "1 at the first bar after a completed week (its levels change), else 0",
+    "day_high": "high of the last completed day, NaN before the first",
+    "day_low": "low of the last completed day, NaN before the first",
+    "week_high": "high of the last completed week, NaN before the first",
+    "week_low": "low of the last completed week, NaN before the first",
+    "day_high_origin": "bars back to the bar that made that high, the first of equal ones",
+    "day_low_origin": "bars back to the bar that made that low, the first of equal ones",
+    "week_high_origin": "bars back to the bar that made that high, the first of equal ones",
+    "week_low_origin": "bars back to the bar that made that low, the first of equal ones",
+}
+
+
+@compiled
+def periods_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Prepare a zeroed state."""
+    state.day.last_high = NAN
+    state.day.last_low = NAN
+    state.week.last_high = NAN
+    state.week.last_low = NAN
+
+
+@compiled
+def _take(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
+    """Take one bar into *period*; return 1 when a whole one was completed before it."""
+    start = (bar.time - origin) // length * length + origin
+    completed = 0.0
+    if index == 0 or start != period.start:
+        if index > 0 and period.whole == 1:
+            period.last_high = period.high
+            period.last_low = period.low
+            period.last_high_bar = period.high_bar
+            period.last_low_bar = period.low_bar
+            completed = 1.0
+        period.whole = 1 if index > 0 or bar.time == start else 0
+        period.start = start
+        period.high = -np.inf
+        period.low = np.inf
+    if bar.high > period.high:
+        period.high = bar.high
+        period.high_bar = index
+    if bar.low < period.low:
+        period.low = bar.low
+        period.low_bar = index
+    return completed
+
+
+@compiled
+def periods_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar; see the module docstring for the rules."""
+    now = state.seen
+    state.seen += 1
+    offset = p.day_start * HOUR_MS
+    out.new_day = _take(state.day, bar, now, DAY_MS, offset)
+    out.new_week = _take(state.week, bar, now, WEEK_MS, WEEK_ORIGIN_MS + offset)
+    out.day_high = state.day.last_high
+    out.day_low = state.day.last_low
+    out.week_high = state.week.last_high
+    out.week_low = state.week.last_low
+    day_known = not np.isnan(state.day.last_high)
+    week_known = not np.isnan(state.week.last_high)
+    out.day_high_origin = now - state.day.last_high_bar if day_known else NAN
+    out.day_low_origin = now - state.day.last_low_bar if day_known else NAN
+    out.week_high_origin = now - state.week.last_high_bar if week_known else NAN
+    out.week_low_origin = now - state.week.last_low_bar if week_known else NAN
+
+
+@compiled
+def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+    for i in range(bars.shape[0]):
+        periods_step(state, bars[i], p, out[i])
+
+
+PERIODS = Concept(
+    name="periods",
+    fields=FIELDS,
+    events=("new_day", "new_week"),
+    state=PERIODS_STATE,
+    init=periods_init,
+    step=periods_step,
+    run=_run,
+    defaults={"day_start": 0},
+    ranges={"day_start": Int(0, 23, tune=False)},
+)
+
+
+class Periods(SmcLine):
+    """Previous day's and previous week's high and low; see the module docstring."""
+
+    concept = PERIODS
+    lines = PERIODS.lines
+    params = PERIODS.params

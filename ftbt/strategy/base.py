@@ -1,0 +1,208 @@
+"""`SetupStrategy`: the base of all shipped strategies. It turns setups into orders by `decide`.
+
+A strategy file declares its lines, its parameters with their ranges and its setup rule:
+
+    class MyStrategy(SetupStrategy):
+        params = dict(swing=5)
+        ranges = dict(swing=Int(2, 20))
+
+        def __init__(self):
+            super().__init__()
+            self.setup = Setup(rule, smc.Sweeps(self.data, left=self.p.swing))
+
+Everything else - size, orders, exits - is done here, and is the same in a back-test and live.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import backtrader as bt
+import numpy as np
+
+from ftbt.data.candles import BAR
+from ftbt.errors import StrategyBroken
+from ftbt.ranges import Bool, Choice, Float, Int, Range, pack
+from ftbt.smc.base import read_bar
+from ftbt.strategy import records
+from ftbt.strategy.decide import decide
+from ftbt.strategy.parameters import ranges_of
+from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, VIEW, Refusal
+from ftbt.strategy.setup import Setup
+
+_EXEC_TYPES = {
+    records.MARKET: bt.Order.Market,
+    records.LIMIT: bt.Order.Limit,
+    records.STOP: bt.Order.Stop,
+    records.STOP_LIMIT: bt.Order.StopLimit,
+}
+
+
+class SetupStrategy(bt.Strategy):
+    """Sizes, enters and leaves positions for the setups of a rule.
+
+    Attributes:
+        ranges: parameter -> range, used to validate and as the search space.
+        presets: timeframe -> values that replace the defaults there.
+        reasons: names of the entry reasons that the rule sets by number.
+        warmup_days: history that the lines need before their values are settled.
+        setup: the rule bound to its lines; set in `__init__`.
+    """
+
+    params = dict(
+        direction="both",
+        min_confidence=0.0,
+        min_rr=1.0,
+        risk_per_trade=0.02,
+        confidence_sizing=0.5,
+        max_notional=3.0,
+        scale_out=0.5,
+        break_even=True,
+        valid_bars=8,
+        max_bars=96,
+        exit_on_choch=True,
+    )
+    ranges: ClassVar[Mapping[str, Range]] = dict(
+        direction=Choice("both", "long", "short", tune=False),
+        min_confidence=Float(0, 100, step=5, tune=False),
+        min_rr=Float(0.5, 5.0, step=0.25, tune=False),
+        risk_per_trade=Float(0.0005, 0.05, tune=False),
+        confidence_sizing=Float(0.0, 1.0, tune=False),
+        max_notional=Float(0.01, 50.0, tune=False),
+        scale_out=Float(0.0, 1.0, tune=False),
+        break_even=Bool(tune=False),
+        valid_bars=Int(1, 500, tune=False),
+        max_bars=Int(1, 5000, tune=False),
+        exit_on_choch=Bool(tune=False),
+    )
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    reasons: ClassVar[tuple[str, ...]] = ("setup",)
+    warmup_days: ClassVar[float] = 30.0
+    setup: Setup
+
+    def __init__(self) -> None:
+        super().__init__()
+        ranges = ranges_of(type(self))
+        self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges})
+        self._view = np.zeros(1, VIEW)
+        self._intent = np.zeros(1, INTENT)
+        self._rules = np.zeros(1, RULES)
+        self._bar = np.zeros(1, BAR)
+        self._setups: Any = None
+        self._loud: list[bool] = []  # bars whose setup says something
+        self._wake = 0  # bar from which a held or waiting order needs a decision even so
+        self.refused: Counter[str] = Counter()
+        self._entry: Any = None
+        self._leaving: Any = None
+        self._entry_asked = 0
+        self._entry_filled = 0
+
+    def start(self) -> None:
+        """Check the class and, in research, make all setups at once."""
+        if not isinstance(getattr(self, "setup", None), Setup):
+            raise StrategyBroken(
+                f"{type(self).__name__}.__init__ must set self.setup = Setup(rule, lines...)"
+            )
+        self.broker.fill_rules(self.data, self._rules[0])
+        candles = getattr(self.data, "candles", None)
+        if candles is not None and self.cerebro._dorunonce:  # noqa: SLF001 - no public name
+            self._setups = self.setup.series(candles.bars, self._packed[0])
+            names = ("side", "exit_long", "exit_short")
+            self._loud = np.logical_or.reduce([self._setups[name] != 0 for name in names]).tolist()
+            if type(self).next is SetupStrategy.next:
+                # Nobody reads the lines bar by bar: Backtrader need not move them.
+                self._lineiterators[bt.LineIterator.IndType].clear()
+
+    def notify_order(self, order: Any) -> None:
+        """Follow the entry from its fill to the flat position after it."""
+        entry = self._entry
+        if entry is None:
+            return
+        if order.ref == entry.ref and order.status == bt.Order.Completed:
+            self._entry_filled = len(self)
+            self._wake = len(self) + self.p.max_bars - 1
+        if not entry.alive() and not self.position.size:
+            self._entry = self._leaving = None
+
+    def next(self) -> None:
+        """Decide at the close of the current bar."""
+        now = len(self)
+        quiet = self._setups is not None and not self._loud[now - 1]
+        if quiet and (self._entry is None or now < self._wake):
+            return
+        position = self.position.size
+        view = self._view[0]
+        view["position"] = position
+        view["bars_held"] = now - self._entry_filled + 1 if position else 0
+        view["pending"] = 0
+        if self._entry is not None and not position:
+            view["pending"] = 1 if self._entry.isbuy() else -1
+            view["pending_bars"] = now - self._entry_asked
+        view["leaving"] = self._leaving is not None
+        view["equity"] = self.broker.getvalue()
+        intent = self._intent[0]
+        setup = self._setup_now(now - 1)
+        decide(view, setup, self._bar[0], self._packed[0], self._rules[0], intent)
+        if intent["refusal"]:
+            self.refused[REFUSAL_WORDS[Refusal(intent["refusal"])]] += 1
+        self._act(intent)
+
+    def _setup_now(self, index: int) -> Any:
+        if self._setups is not None:
+            self._bar[0] = self.data.candles.bars[index]
+            return self._setups[index]
+        read_bar(self.data, self._bar)
+        return self.setup.at_close(self._bar[0], self._packed[0])
+
+    def _act(self, intent: Any) -> None:
+        action = intent["action"]
+        if action == records.ENTER:
+            self._enter(intent)
+        elif action == records.CANCEL:
+            self.cancel(self._entry)
+        elif action == records.EXIT:
+            self._leaving = self.close(exit_reason=int(intent["exit_reason"]))
+
+    def _enter(self, intent: Any) -> None:
+        """Send the entry with its stop and targets; the children live from the entry's fill."""
+        buy = intent["side"] > 0
+        enter, leave = (self.buy, self.sell) if buy else (self.sell, self.buy)
+        kind = int(intent["kind"])
+        size, size1 = float(intent["size"]), float(intent["size1"])
+        targets = [(float(intent["target1"]), size1), (float(intent["target2"]), size - size1)]
+        targets = [(price, part) for price, part in targets if price == price and part > 0]  # noqa: PLR0124 - NaN
+        if len(targets) == 2:
+            # size - size1 in binary is a hair off the lot.
+            targets[1] = (targets[1][0], round(targets[1][1], int(self._rules[0]["size_decimals"])))
+        entry = enter(
+            size=size,
+            exectype=_EXEC_TYPES[kind],
+            price=None if kind == records.MARKET else float(intent["entry"]),
+            plimit=float(intent["limit"]) if kind == records.STOP_LIMIT else None,
+            transmit=False,
+            confidence=float(intent["confidence"]),
+            reason=int(intent["reason"]),
+            targets=(float(intent["target1"]), float(intent["target2"])),
+        )
+        leave(
+            size=size,
+            exectype=bt.Order.Stop,
+            price=float(intent["stop"]),
+            parent=entry,
+            transmit=not targets,
+            break_even=bool(self.p.break_even) and len(targets) > 1,
+        )
+        for number, (price, part) in enumerate(targets, start=1):
+            last = number == len(targets)
+            leave(
+                size=part,
+                exectype=bt.Order.Limit,
+                price=price,
+                parent=entry,
+                transmit=last,
+                target=2 if price == float(intent["target2"]) else 1,
+            )
+        self._entry, self._entry_asked, self._leaving = entry, len(self), None
+        self._wake = len(self) + self.p.valid_bars

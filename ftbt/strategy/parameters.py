@@ -1,0 +1,93 @@
+"""Parameters of a strategy class: their ranges, presets, search space, warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftbt.data.timeframe import DAY_MS, Timeframe
+from ftbt.errors import StrategyBroken
+from ftbt.ranges import Bool, Choice, Float, Int, Range, check_values
+
+_PLAIN_WARMUP_BARS = 300
+_HUGE = 10**12
+
+
+def _implied(value: Any) -> Range | None:
+    """Return a range that keeps a plain Backtrader parameter to its type; None: anything goes."""
+    if isinstance(value, bool):
+        return Bool(tune=False)
+    if isinstance(value, int):
+        return Int(-_HUGE, _HUGE, tune=False)
+    if isinstance(value, float):
+        return Float(-float(_HUGE), float(_HUGE), tune=False)
+    if isinstance(value, str):
+        return Choice(value, tune=False)
+    return None
+
+
+def defaults_of(cls: type) -> dict[str, Any]:
+    """Return the parameters of a Backtrader strategy class with their defaults."""
+    return dict(cls.params._getitems())  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def ranges_of(cls: type) -> dict[str, Range]:
+    """Return the range of every parameter, the base class's after the strategy's own.
+
+    An ordinary Backtrader strategy needs no `ranges`: its parameters then keep their type and are
+    not searched.
+
+    Raises:
+        StrategyBroken: when `ranges` names a parameter that `params` does not have.
+    """
+    declared: dict[str, Range] = {}
+    for base in cls.__mro__:
+        for name, limits in vars(base).get("ranges", {}).items():
+            declared.setdefault(name, limits)
+    defaults = defaults_of(cls)
+    for name in declared:
+        if name not in defaults:
+            raise StrategyBroken(f"{cls.__name__}.ranges has {name!r}, but params has not")
+    implied = {name: _implied(value) for name, value in defaults.items() if name not in declared}
+    return {**declared, **{name: found for name, found in implied.items() if found is not None}}
+
+
+def preset(cls: type, timeframe: str) -> dict[str, Any]:
+    """Return the values that the class sets for *timeframe* in `presets`."""
+    presets: Mapping[str, Mapping[str, Any]] = getattr(cls, "presets", {})
+    return dict(presets.get(timeframe, {}))
+
+
+def resolve(cls: type, given: Mapping[str, Any], timeframe: str = "") -> dict[str, Any]:
+    """Return all parameters: defaults, then the timeframe's preset, then what was *given*.
+
+    Raises:
+        ParameterError: an unknown name or a value out of its range.
+        StrategyBroken: when the class's own defaults or presets break its ranges.
+    """
+    ranges = ranges_of(cls)
+    defaults = defaults_of(cls)
+    checked = check_values(cls.__name__, ranges, given)
+    own = {**defaults, **preset(cls, timeframe)}
+    known = {name: own[name] for name in own if name in ranges}
+    try:
+        valid = check_values(cls.__name__, ranges, known)
+    except Exception as error:
+        raise StrategyBroken(f"its defaults or presets break its own ranges: {error}") from error
+    return {**own, **valid, **checked}
+
+
+def tunable(cls: type) -> dict[str, Range]:
+    """Return the search space: declared ranges with `tune` on."""
+    return {name: limits for name, limits in ranges_of(cls).items() if limits.tune}
+
+
+def warmup_bars(cls: type, timeframe: Timeframe) -> int:
+    """Return how many bars the strategy's lines need before its decisions count.
+
+    From the class's `warmup_days` (at least `warmup_bars` bars); an ordinary Backtrader strategy
+    without either gets 300 bars.
+    """
+    days = float(getattr(cls, "warmup_days", 0.0))
+    least = int(getattr(cls, "warmup_bars", _PLAIN_WARMUP_BARS))
+    return max(least, int(days * DAY_MS // timeframe.ms))

@@ -1,0 +1,101 @@
+"""Setup rules: one compiled function of one bar and the lines' outputs at that bar.
+
+`@setup_rule` compiles the rule once and, beside it, the loop over all bars. In research the loop
+makes all setups at once; live, the rule is called once per closed bar. It is the same machine
+code, fed with the same records.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftbt.compiled import compiled
+from ftbt.data.candles import Bars
+from ftbt.smc.base import SmcLine
+from ftbt.strategy.decide import clear_setup
+from ftbt.strategy.records import SETUP
+
+Records = NDArray[np.void]
+
+_LOOP = """
+def {name}(bars, {lines}, p, setups):
+    for i in range(bars.shape[0]):
+        clear_setup(setups[i])
+        rule(bars[i], {rows}, p, setups[i])
+"""
+_STEP = """
+def {name}(bar, {lines}, p, setup):
+    clear_setup(setup)
+    rule(bar, {lines}, p, setup)
+"""
+
+
+class Rule:
+    """A compiled setup rule: `step` for one bar, `run` for all."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        names = list(inspect.signature(function).parameters)
+        if len(names) < 4 or names[0] != "bar" or names[-2:] != ["p", "setup"]:
+            raise TypeError(
+                f"a setup rule takes (bar, one or more lines, p, setup), not ({', '.join(names)})"
+            )
+        self.line_names = names[1:-2]
+        self.name = function.__name__
+        self._namespace = {
+            "rule": compiled(function),
+            "clear_setup": clear_setup,
+            "__name__": function.__module__,
+        }
+        self._file = function.__code__.co_filename
+        rows = ", ".join(f"{name}[i]" for name in self.line_names)
+        self.step = self._make(_STEP, f"_{self.name}_step", rows)
+        self.run = self._make(_LOOP, f"_{self.name}_loop", rows)
+
+    def _make(self, template: str, name: str, rows: str) -> Callable[..., None]:
+        # The source is written here because compiled code can't be generic over the number of
+        # lines. It carries the strategy's file name, so that the disk cache follows that file.
+        source = template.format(name=name, lines=", ".join(self.line_names), rows=rows)
+        exec(compile(source, self._file, "exec"), self._namespace)  # noqa: S102
+        return compiled(self._namespace[name])
+
+
+def setup_rule(function: Callable[..., None]) -> Rule:
+    """Compile *function* as a setup rule.
+
+    The function takes `(bar, <lines...>, p, setup)`: the closed bar, the outputs of each line at
+    that bar as a record (its fields are the line's names), the strategy's parameters, and the
+    setup to fill in (cleared before each call). It must not return anything.
+    """
+    return Rule(function)
+
+
+class Setup:
+    """A rule bound to the lines of one strategy object."""
+
+    def __init__(self, rule: Rule, *lines: SmcLine) -> None:
+        if not isinstance(rule, Rule):
+            raise TypeError("the first argument of Setup must be a function under @setup_rule")
+        if len(lines) != len(rule.line_names):
+            raise TypeError(
+                f"the rule {rule.name!r} takes {len(rule.line_names)} lines"
+                f" ({', '.join(rule.line_names)}), but {len(lines)} were given"
+            )
+        self.rule = rule
+        self.lines = lines
+        self._record = np.zeros(1, SETUP)
+
+    def at_close(self, bar: Any, parameters: Any) -> Any:
+        """Return the setup at the bar that has just closed, from the lines' current rows."""
+        self.rule.step(bar, *(line.row for line in self.lines), parameters, self._record[0])
+        return self._record[0]
+
+    def series(self, bars: Bars, parameters: Any) -> Records:
+        """Return the setups at the close of every bar, shape (n,)."""
+        setups = np.zeros(len(bars), SETUP)
+        self.rule.run(bars, *(line.outputs() for line in self.lines), parameters, setups)
+        return setups
