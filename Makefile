@@ -28,7 +28,7 @@ run: $(VENV)/.run ## walk-forward of the liquidity sweep on the embedded market,
 	$(BIN)/ftbt walkforward --strategy liquidity_sweep --jobs $(JOBS)
 
 test: $(VENV)/.dev ## the tests (slow ones apart)
-	$(BIN)/pytest -n $(JOBS) -m "not slow"
+	$(BIN)/pytest -n $(JOBS)
 
 test-slow: $(VENV)/.dev ## the tests that need minutes
 	$(BIN)/pytest -n $(JOBS) -m slow

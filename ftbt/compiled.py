@@ -48,7 +48,7 @@ CACHE_DIR = use_own_cache()
 
 import numba  # noqa: E402 - the cache folder must be set before the import
 
-numba.config.CACHE_DIR = str(CACHE_DIR)
+numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]  # also when imported before
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

@@ -156,7 +156,7 @@ class DataPart(_Part):
 class BacktestPart(_Part):
     """`[backtest]`: engine and money; what is left out is `Settings`' default."""
 
-    engine: Literal["auto", "reference", "compiled"] = "auto"
+    engine: str = "auto"
     capital: float | None = None
     leverage: float | None = None
     taker_fee: float | None = None

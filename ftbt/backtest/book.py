@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,15 @@ def _path(market: Market, detail: bool) -> Path:
     candles = market.detail if detail and market.detail is not None else market.candles
     bars = candles.bars
     at_open, inside = funding_schedule(bars, candles.timeframe.ms, market.funding)
-    columns = (bars[name].tolist() for name in ("time", "open", "high", "low", "close"))
-    return Path(*columns, at_open.tolist(), inside.tolist())
+    return Path(
+        time=bars["time"].tolist(),
+        open=bars["open"].tolist(),
+        high=bars["high"].tolist(),
+        low=bars["low"].tolist(),
+        close=bars["close"].tolist(),
+        funding_open=at_open.tolist(),
+        funding_inside=inside.tolist(),
+    )
 
 
 class Book:

@@ -8,20 +8,18 @@ or liquidation. This broker obeys `docs/execution-model.md` instead.
 from __future__ import annotations
 
 import collections
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import backtrader as bt
-import numpy as np
 from backtrader.comminfo import CommInfoBase
 from backtrader.order import BuyOrder, Order, SellOrder
 
-from ftbt.backtest import fills
-from ftbt.backtest.book import CLOSED_BY, NAN, Book
+from ftbt.backtest.book import NAN, Book
+from ftbt.backtest.desk import Desk
 from ftbt.backtest.matching import walk
-from ftbt.backtest.result import FILL, ORDER, ExitReason, Kind, Role, Status
+from ftbt.backtest.result import Kind, Role, Status
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Bracket, Working
 from ftbt.data.feed import to_bt_time
@@ -71,7 +69,9 @@ class PerpetualCommission(CommInfoBase):
 
     def getsize(self, price: float, cash: float) -> float:
         """Return the size that *cash* pays for, cut to the lot (Backtrader's own cuts to 1)."""
-        return floor_size(self.p.leverage * (cash / price), self.p.size_decimals)
+        wanted = self.p.leverage * (cash / price)
+        size: float = floor_size(wanted, self.p.size_decimals)
+        return size
 
 
 class ModelBroker(bt.BrokerBase):
@@ -87,13 +87,10 @@ class ModelBroker(bt.BrokerBase):
         self.settings = settings
         self.last_bar = last_bar
         self.progress = progress
-        self.books: dict[Any, Book] = {}
-        self.cash = self.startingcash = self.startingvalue = settings.capital
+        self.startingcash = self.startingvalue = settings.capital
         self.equity: list[float] = []
-        self.fills: list[tuple[Any, ...]] = []
-        self.all_orders: list[Working] = []
-        self.refused: Counter[str] = Counter()
-        self._by_ref: dict[int, Working] = {}
+        self.desk = Desk(settings, self._notify, self.getcommissioninfo)
+        self.books = self.desk.books
         self._held: dict[int, list[Working]] = {}
         self._notifications: collections.deque[Any] = collections.deque()
         self._value = settings.capital
@@ -121,8 +118,7 @@ class ModelBroker(bt.BrokerBase):
 
     def getcash(self) -> float:
         """Return equity that no position ties up as initial margin."""
-        used = sum(abs(b.size) * b.price / b.leverage for b in self.books.values() if b.size)
-        return self._value - used
+        return self._value - self.desk.margin_used()
 
     def getvalue(self, datas: Any = None) -> float:
         """Return equity at the last close, or the notional of *datas*."""
@@ -218,7 +214,7 @@ class ModelBroker(bt.BrokerBase):
         # A limit that the last price has passed already trades at once, as a taker.
         rests = kind != Kind.LIMIT or side * (price - book.price) < 0.0
         working = Working(
-            number=len(self.all_orders) + 1,
+            number=len(self.desk.orders) + 1,
             order=order,
             side=side,
             kind=kind,
@@ -235,7 +231,7 @@ class ModelBroker(bt.BrokerBase):
             targets=more.get("targets", (NAN, NAN)),
             break_even=more.get("break_even", False),
         )
-        parent = self._by_ref.get(order.parent.ref) if order.parent is not None else None
+        parent = self.desk.by_ref.get(order.parent.ref) if order.parent is not None else None
         if parent is not None:
             self._join(parent, working, int(more.get("target", 0)))
         elif side * book.size < 0.0:
@@ -258,21 +254,20 @@ class ModelBroker(bt.BrokerBase):
         bracket.children.append(child)
 
     def _accept(self, book: Book, working: Working, oco: Any) -> Any:
-        """Put *working* into the book, unless it is refused or waits for the rest of its bracket."""
+        """Put *working* into the book, unless refused; a bracket waits until it is whole."""
         order = working.order
         if self.finished:
             order.reject(self)
             return order
-        self.all_orders.append(working)
-        self._by_ref[order.ref] = working
+        self.desk.enlist(working)
         order.submit(self)
         self._notify(order)
         if self._too_small(book, working):
-            self.refused[TOO_SMALL] += 1
-            self._close_order(working, Status.REJECTED, book.bar)
+            self.desk.refused[TOO_SMALL] += 1
+            self.desk.close_order(working, Status.REJECTED, book.bar)
             return order
-        if oco is not None and oco.ref in self._by_ref:
-            other = self._by_ref[oco.ref]
+        if oco is not None and oco.ref in self.desk.by_ref:
+            other = self.desk.by_ref[oco.ref]
             group = other.one_cancels or {other.number}
             group.add(working.number)
             other.one_cancels = working.one_cancels = group
@@ -287,7 +282,7 @@ class ModelBroker(bt.BrokerBase):
     def _work(self, book: Book, working: Working) -> None:
         parent = working.bracket.entry if working.bracket and working.reduces else None
         if parent is not None and parent.status not in (Status.OPEN, Status.FILLED):
-            self._close_order(working, Status.CANCELLED, book.bar)
+            self.desk.close_order(working, Status.CANCELLED, book.bar)
             return
         working.order.accept(self)
         self._notify(working.order)
@@ -304,9 +299,9 @@ class ModelBroker(bt.BrokerBase):
 
     def cancel(self, order: Any) -> None:
         """Cancel *order* and, when it is an entry, its children."""
-        working = self._by_ref.get(order.ref)
+        working = self.desk.by_ref.get(order.ref)
         if working is not None and working.status == Status.OPEN:
-            self.end(self.books[order.data], working, Status.CANCELLED)
+            self.desk.end(self.books[order.data], working, Status.CANCELLED)
 
     # --- bars ----------------------------------------------------------------------------------
 
@@ -317,7 +312,7 @@ class ModelBroker(bt.BrokerBase):
             if bar > book.bar:
                 book.bar = bar
                 self._walk_bar(book, bar)
-        self._value = self.cash + sum(b.profit(b.price) for b in self.books.values() if b.size)
+        self._value = self.desk.equity()
         self.equity.append(self._value)
         if self.progress is not None and not len(self.equity) % 2000:
             self.progress(len(self.equity), self.last_bar + 1)
@@ -335,233 +330,24 @@ class ModelBroker(bt.BrokerBase):
         for row in range(*rows):
             book.time = path.time[row]
             if book.size and path.funding_open[row]:
-                self.pay_funding(book, path.funding_open[row], path.open[row])
+                self.desk.pay_funding(book, path.funding_open[row], path.open[row])
             prices = (path.open[row], path.high[row], path.low[row], path.close[row])
-            walk(self, book, prices, slip, path.funding_inside[row])
+            walk(self.desk, book, prices, slip, path.funding_inside[row])
         for working in book.active:
             if working.kind in (Kind.TRAIL, Kind.TRAIL_LIMIT):
                 working.order.trailadjust(book.price)
                 working.price = working.order.created.price
                 working.limit = working.order.created.pricelimit or working.limit
         if bar >= self.last_bar:
-            self._finish(book, slip)
+            self.desk.finish(book, slip)
+            self.finished = True
 
     def _expire(self, book: Book) -> None:
         now = to_bt_time(book.coarse.time[book.bar])
         for working in list(book.active):
             if working.order.valid is not None and now > working.order.valid:
-                self.end(book, working, Status.EXPIRED)
-
-    def _finish(self, book: Book, slip: float) -> None:
-        """End the run flat: cancel what waits, leave at the last close with cost."""
-        for working in list(book.active):
-            self.end(book, working, Status.CANCELLED)
-        if book.size:
-            side = -1 if book.size > 0 else 1
-            self._force(book, fills.slipped(side, book.price, slip), book.price, ExitReason.END)
-        self.finished = True
-
-    # --- what the walk calls -------------------------------------------------------------------
-
-    def _equity_at(self, book: Book, price: float) -> float:
-        others = sum(b.profit(b.price) for b in self.books.values() if b is not book)
-        return self.cash + others + book.profit(price)
-
-    def liquidation_price(self, book: Book) -> float:
-        """Return the price at which equity falls to the maintenance margin, NaN for none."""
-        equity = self._equity_at(book, book.price)
-        level = fills.liquidation_price(book.size, book.price, equity, book.maintenance)
-        return float(level)
-
-    def liquidate(self, book: Book, price: float) -> None:
-        """Close the position by force; the loss ends where the equity ends."""
-        equity = self._equity_at(book, book.price)
-        ruin = fills.bankruptcy_price(book.size, book.price, equity)
-        side = -1 if book.size > 0 else 1
-        reached = max(price, ruin) if side < 0 else min(price, ruin)
-        self._force(book, reached, reached, ExitReason.LIQUIDATION)
-
-    def _force(self, book: Book, price: float, plain: float, reason: ExitReason) -> None:
-        """Close the position with an order of the broker's own."""
-        make = SellOrder if book.size > 0 else BuyOrder
-        owner = book.trade.entry.order.owner if book.trade is not None else None
-        order = make(owner=owner, data=book.data, size=abs(book.size), exectype=Order.Market,
-                     simulated=True)  # fmt: skip
-        order.addcomminfo(self.getcommissioninfo(book.data))
-        working = self._working(
-            book, order, -1 if book.size > 0 else 1, Kind.MARKET, abs(book.size),
-            {"exit_reason": int(reason)},
-        )  # fmt: skip
-        self.all_orders.append(working)
-        self._by_ref[order.ref] = working
-        order.submit(self)
-        order.accept(self)
-        book.active.append(working)
-        self.fill(book, working, price, plain, maker=False)
-
-    def pay_funding(self, book: Book, rate: float, price: float) -> None:
-        """Book one or more hourly payments: positive rate, longs pay."""
-        paid = book.size * price * rate
-        self.cash -= paid
-        if book.trade is not None:
-            book.trade.funding += paid
-
-    def end(self, book: Book, working: Working, status: Status) -> None:
-        """End *working* and everything that hangs on it."""
-        self._close_order(working, status, book.bar)
-        if working in book.active:
-            book.active.remove(working)
-        bracket = working.bracket
-        if bracket is not None and bracket.entry is working and not working.filled:
-            for child in bracket.children:
-                if child.status == Status.OPEN:
-                    self.end(book, child, Status.CANCELLED)
-
-    def fill(
-        self, book: Book, working: Working, price: float, plain: float, *, maker: bool
-    ) -> None:
-        """Fill all that remains of *working*, then settle what hangs on it."""
-        size = working.remaining
-        if working.reduces:
-            size = min(size, abs(book.size)) if working.side * book.size < 0 else 0.0
-        if size <= 0.0:
-            self.end(book, working, Status.CANCELLED)
-            return
-        if not self._has_margin(book, working, size, price):
-            self.refused[NO_MARGIN] += 1
-            self.end(book, working, Status.MARGIN)
-            return
-        self._settle(book, working, size, price, plain, maker)
-        book.active.remove(working)
-        self._after_fill(book, working, size, price)
-
-    def _has_margin(self, book: Book, working: Working, size: float, price: float) -> bool:
-        after = book.size + working.side * size
-        if abs(after) <= abs(book.size) or after * book.size < 0 and abs(after) <= abs(book.size):
-            return True
-        others = sum(
-            abs(b.size) * b.price / b.leverage for b in self.books.values() if b is not book
-        )
-        needed = abs(after) * price / book.leverage + others
-        # A hair of tolerance: the size was cut at another price of the same value.
-        return needed <= self._equity_at(book, price) * (1.0 + 1e-9)
-
-    def _settle(
-        self, book: Book, working: Working, size: float, price: float, plain: float, maker: bool
-    ) -> None:
-        """Book price, fee and trade of a fill, and tell Backtrader."""
-        before = book.position.price
-        signed = working.side * size
-        opened, closed = book.move(signed, price)
-        profit = -working.side * closed * (price - before)
-        rate = self.settings.maker_fee if maker else self.settings.taker_fee
-        fee = size * price * rate
-        slippage = size * abs(price - plain)
-        self.cash += profit - fee
-        reason = self._reason(working) if closed else 0
-        self.fills.append(
-            (working.number, book.bar, book.time, working.side, size, price, fee, slippage,
-             int(maker), reason)
-        )  # fmt: skip
-        self._trade_of(book, working, opened, closed, price, fee, slippage, reason)
-        share = closed / size
-        order = working.order
-        order.execute(
-            to_bt_time(book.time), signed, price,
-            working.side * closed, closed * price, fee * share,
-            working.side * opened, opened * price, fee * (1.0 - share),
-            0.0, profit, book.size, book.position.price,
-        )  # fmt: skip
-        working.filled, working.remaining = size, 0.0
-        working.status, working.end_bar = Status.FILLED, book.bar
-        order.completed()
-        self._notify(order)
-
-    def _trade_of(
-        self, book: Book, working: Working, opened: float, closed: float, price: float,
-        fee: float, slippage: float, reason: int,
-    ) -> None:  # fmt: skip
-        """Carry the fill into the trade in progress; a reversal ends one and begins another."""
-        whole = opened + closed
-        if closed:
-            book.record(working, 0.0, closed, price)
-            self._charge(book, fee * closed / whole, slippage * closed / whole)
-            if opened or not book.size:
-                book.finish_trade(reason)
-        if opened:
-            book.record(working, opened, 0.0, price)
-            self._charge(book, fee * opened / whole, slippage * opened / whole)
-
-    @staticmethod
-    def _charge(book: Book, fee: float, slippage: float) -> None:
-        if book.trade is not None:
-            book.trade.fees += fee
-            book.trade.slippage += slippage
-
-    @staticmethod
-    def _reason(working: Working) -> int:
-        if working.exit_reason:
-            return working.exit_reason
-        if working.moved:
-            return int(ExitReason.BREAK_EVEN)
-        if working.role in CLOSED_BY:
-            return int(CLOSED_BY[working.role])
-        if working.is_stop_kind:
-            return int(ExitReason.STOP)
-        return int(ExitReason.TARGET1 if working.kind == Kind.LIMIT else ExitReason.SIGNAL)
-
-    def _after_fill(self, book: Book, working: Working, size: float, price: float) -> None:
-        bracket = working.bracket
-        if bracket is not None and bracket.entry is working:
-            bracket.remaining, bracket.entry_price = size, price
-            for child in bracket.children:
-                child.active, child.remaining = True, min(child.remaining, size)
-                child.rests = not book.opening
-        elif bracket is not None:
-            bracket.remaining -= size
-            bracket.target_hit |= working.role in (Role.TARGET1, Role.TARGET2)
-            self._shrink(book, bracket)
-        if working.one_cancels is not None:
-            for other in [w for w in book.active if w.number in working.one_cancels]:
-                self.end(book, other, Status.CANCELLED)
-        if not book.size:
-            for child in book.children():
-                self.end(book, child, Status.CANCELLED)
-
-    def _shrink(self, book: Book, bracket: Bracket) -> None:
-        """Let the other children close no more than what is left of their entry."""
-        left = floor_size(max(0.0, bracket.remaining) + 1e-12, book.decimals)
-        bracket.remaining = left
-        for child in bracket.children:
-            if child.status == Status.OPEN:
-                child.remaining = min(child.remaining, left)
-                if child.remaining <= 0.0:
-                    self.end(book, child, Status.CANCELLED)
-
-    # --- ends ----------------------------------------------------------------------------------
-
-    def _close_order(self, working: Working, status: Status, bar: int) -> None:
-        working.status, working.end_bar, working.active = status, bar, False
-        order = working.order
-        if status == Status.EXPIRED:
-            order.status = Order.Expired
-            order.executed.dt = to_bt_time(0)
-        elif status == Status.MARGIN:
-            order.margin()
-        elif status == Status.REJECTED:
-            order.reject(self)
-        else:
-            order.cancel()
-        self._notify(order)
+                self.desk.end(book, working, Status.EXPIRED)
 
     def _notify(self, order: Any) -> None:
         if order.owner is not None:
             self._notifications.append(order.clone())
-
-    def order_records(self) -> Any:
-        """Return all orders of the run as ORDER records."""
-        return np.array([working.row() for working in self.all_orders], ORDER)
-
-    def fill_records(self) -> Any:
-        """Return all fills of the run as FILL records."""
-        return np.array(self.fills, FILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,8 +32,9 @@ def _gated(cls: type[Any], trade_from: int) -> type[Any]:
         super(gated, self)._periodset()
         self._minperiods = [max(period, trade_from + 1) for period in self._minperiods]
 
-    gated: type[Any] = type(cls)(cls.__name__, (cls,), {"_periodset": _periodset,
-                                                        "__module__": cls.__module__})  # fmt: skip
+    body = {"_periodset": _periodset, "__module__": cls.__module__}
+    metaclass: Any = type(cls)
+    gated: type[Any] = metaclass(cls.__name__, (cls,), body)
     return gated
 
 
@@ -79,7 +81,7 @@ def run_backtest(
     broker = ModelBroker(settings, bars - 1, progress)
     instance = _run_cerebro(_gated(cls, trade_from), name, values, market, broker)
     book = next(iter(broker.books.values()))
-    refused = broker.refused + getattr(instance, "refused", broker.refused.__class__())
+    refused = broker.desk.refused + Counter(getattr(instance, "refused", {}))
     return Result(
         strategy=name,
         parameters=values,
@@ -88,8 +90,8 @@ def run_backtest(
         time=market.candles.time[trade_from:],
         equity=np.array(broker.equity[trade_from:]),
         close=market.candles.close[trade_from:],
-        orders=broker.order_records(),
-        fills=broker.fill_records(),
+        orders=broker.desk.order_records(),
+        fills=broker.desk.fill_records(),
         trades=book.trade_records(),
         reasons=tuple(getattr(cls, "reasons", ())),
         refused=dict(sorted(refused.items())),
@@ -106,7 +108,7 @@ def _run_cerebro(
 ) -> Any:
     """Run one strategy class in a Cerebro of its own; return its instance."""
     cerebro = bt.Cerebro(stdstats=False, runonce=True, preload=True)
-    feed = CandleFeed(candles=market.candles, instrument=market.instrument)
+    feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
     cerebro.adddata(feed, name=market.symbol)
     broker.add_market(feed, market)
     cerebro.setbroker(broker)

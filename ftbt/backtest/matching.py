@@ -14,40 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isnan
-from typing import Protocol
 
 from ftbt.backtest import fills
-from ftbt.backtest.book import Book
+from ftbt.backtest.book import NAN, Book
+from ftbt.backtest.desk import Desk
 from ftbt.backtest.result import Kind, Role, Status
 from ftbt.backtest.working import Working
 
 Prices = tuple[float, float, float, float]
 
 
-class Desk(Protocol):
-    """What the walk needs of the broker: to fill, to cancel, to pay, to know the equity."""
-
-    def fill(
-        self, book: Book, working: Working, price: float, plain: float, *, maker: bool
-    ) -> None:
-        """Fill what remains of *working* at *price*; *plain* is the price before slippage."""
-
-    def end(self, book: Book, working: Working, status: Status) -> None:
-        """End *working* without a fill."""
-
-    def pay_funding(self, book: Book, rate: float, price: float) -> None:
-        """Book funding on the position."""
-
-    def liquidate(self, book: Book, price: float) -> None:
-        """Close the position by force at *price*."""
-
-    def liquidation_price(self, book: Book) -> float:
-        """Return the price at which the position is liquidated, NaN for none."""
-
-
-def walk(
-    desk: Desk, book: Book, prices: Prices, slip: float, funding_inside: float = 0.0
-) -> None:
+def walk(desk: Desk, book: Book, prices: Prices, slip: float, funding_inside: float = 0.0) -> None:
     """Move all orders of *book* along one bar with *prices* (open, high, low, close).
 
     *funding_inside* is the sum of the rates that fall due strictly inside the bar.
@@ -105,9 +82,7 @@ def _sweep(
     """
     done: set[int] = set()
     while True:
-        waiting = [
-            w for w in book.active if w.active and w.number not in done and allowed(w)
-        ]
+        waiting = [w for w in book.active if w.active and w.number not in done and allowed(w)]
         if not waiting:
             return
         working = min(waiting, key=_rank)
@@ -132,9 +107,10 @@ def _at_open(desk: Desk, book: Book, price: float, slip: float) -> None:
             _worse(desk, book, working, price, slip)
         elif working.kind == Kind.LIMIT or working.triggered:
             _limit_at_open(desk, book, working, price)
-        elif working.kind in (Kind.STOP, Kind.TRAIL):
-            if not isnan(fills.stop_at_open(working.side, working.price, price)):
-                _worse(desk, book, working, price, slip)
+        elif working.kind in (Kind.STOP, Kind.TRAIL) and not isnan(
+            fills.stop_at_open(working.side, working.price, price)
+        ):
+            _worse(desk, book, working, price, slip)
 
     _sweep(book, attempt, lambda w: w.kind != Kind.CLOSE)
 
@@ -152,7 +128,7 @@ def _inside(desk: Desk, book: Book, prices: Prices, slip: float) -> None:
     before = {w.number for w in book.active if w.active}
     for working in book.active:
         working.rests = True  # whatever still waits after the open rests in the book
-    _liquidate_inside(desk, book, high, low)
+    _liquidate_inside(desk, book, high, low, opened)
 
     def attempt(working: Working) -> None:
         if working.kind in (Kind.STOP, Kind.TRAIL):
@@ -168,12 +144,12 @@ def _inside(desk: Desk, book: Book, prices: Prices, slip: float) -> None:
         else:
             return
         if not isnan(got):
-            desk.fill(book, working, got, got, maker=True)
+            desk.fill(book, working, got, got, maker=working.rests)
 
     # First what stood at the open; then the stops of what was opened on the way.
     _sweep(book, attempt, lambda w: w.number in before)
     _sweep(book, attempt, lambda w: w.number not in before and w.kind in (Kind.STOP, Kind.TRAIL))
-    _liquidate_inside(desk, book, high, low)
+    _liquidate_inside(desk, book, high, low, NAN)
 
 
 def _trigger(working: Working, opened: float, high: float, low: float, close: float) -> float:
@@ -183,11 +159,18 @@ def _trigger(working: Working, opened: float, high: float, low: float, close: fl
     if not hit:
         hit, got = fills.stop_limit_inside(side, price, limit, opened, high, low, close)
     working.triggered = bool(hit)
+    # A limit beyond the price that triggers it takes liquidity at once; it never rested.
+    first = max(side * opened, side * price)
+    working.rests = first > side * limit or (first == side * limit and first > side * opened)
     return float(got)
 
 
-def _liquidate_inside(desk: Desk, book: Book, high: float, low: float) -> None:
-    """Liquidate when the bar reaches the level and no nearer stop has the position first."""
+def _liquidate_inside(desk: Desk, book: Book, high: float, low: float, opened: float) -> None:
+    """Liquidate when the bar reaches the level and no nearer stop has the position first.
+
+    *opened*: the open, for a position that was held there, NaN for one opened since. One that is
+    due at the open already (its own costs can do that) gets no better price than the open.
+    """
     if not book.size:
         return
     level = desk.liquidation_price(book)
@@ -199,7 +182,7 @@ def _liquidate_inside(desk: Desk, book: Book, high: float, low: float) -> None:
         shields = working.active and working.kind in (Kind.STOP, Kind.TRAIL)
         if shields and working.side == -side and side * (working.price - level) >= 0.0:
             return
-    desk.liquidate(book, level)
+    desk.liquidate(book, opened if side * (opened - level) < 0.0 else level)
 
 
 def _end_of_bar(desk: Desk, book: Book, prices: Prices) -> None:

@@ -37,9 +37,10 @@ PARTLY_FAILED = 3
 @click.option(
     "--from",
     "start",
-    help="First day or time, UTC.  [default: where the store starts, else a year before --to]",
+    help="Open of the first bar, UTC: 2024-01-31 or ISO 8601."
+    "  [default: where the store starts, else a year before --to]",
 )
-@click.option("--to", "end", help="Last day or time, UTC.  [default: now]")
+@click.option("--to", "end", help="Close of the last bar, UTC.  [default: now]")
 @click.option(
     "--funding/--no-funding",
     default=True,

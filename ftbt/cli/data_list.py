@@ -12,25 +12,27 @@ from ftbt.data.parquet import FUNDING
 from ftbt.errors import StorageError
 
 _HEADS = (
-    "exchange", "symbol", "timeframe", "bars", "from", "to", "holes", "missing", "no volume",
-    "size", "note",
+    "exchange", "symbol", "timeframe", "bars", "from", "to", "holes", "no volume", "size", "note",
 )  # fmt: skip
-_NUMBERS = ("bars", "holes", "missing", "no volume", "size")
+_NUMBERS = ("bars", "holes", "no volume", "size")
 
 
 @click.command("list", epilog="Example: ftbt data list --store data")
 @store_option
 def list_store(root: Path | None) -> None:
-    """List the stored series: span, bars, holes, bars without volume, size.
+    """List the stored series.
 
-    `--data`, `--symbol` and `--timeframe` of the other commands take the first three columns.
+    Bars, first and last day (UTC), holes (and the bars missing in them), bars without volume,
+    size of the file. `--data`, `--symbol` and `--timeframe` of the other commands take the first
+    three columns.
     """
     store = open_store(root)
     listing = store.list()
     if not listing:
         click.echo(f"the store {store.root} is empty; fill it with ftbt data fetch or import")
         return
-    show_table(_HEADS, [_row(series) for series in listing], _NUMBERS)
+    rows = [_row(series) for series in listing]
+    show_table(_HEADS, rows, _NUMBERS)
     broken = [series for series in listing if series.broken]
     if broken:
         raise StorageError(broken[0].broken)
@@ -39,14 +41,14 @@ def list_store(root: Path | None) -> None:
 def _row(series: StoredSeries) -> list[str]:
     head = [series.exchange, series.symbol, series.timeframe]
     if series.start is None or series.end is None:
-        return [*head, *["?"] * 6, _size(series.bytes), "cannot be read"]
-    counts = [f"{number}" for number in (series.holes, series.missing, series.zero_volume)]
+        return [*head, *["?"] * 5, _size(series.bytes), "cannot be read"]
+    holes = f"{series.holes}" + (f" ({series.missing})" if series.holes else "")
     return [
         *head,
         f"{series.bars}",
-        f"{series.start:%Y-%m-%d %H:%M}",
-        f"{series.end:%Y-%m-%d %H:%M}",
-        *(["", "", ""] if series.timeframe == FUNDING else counts),
+        f"{series.start:%Y-%m-%d}",
+        f"{series.end:%Y-%m-%d}",
+        *(["", ""] if series.timeframe == FUNDING else [holes, f"{series.zero_volume}"]),
         _size(series.bytes),
         "synthetic market" if series.synthetic else "",
     ]

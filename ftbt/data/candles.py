@@ -80,7 +80,7 @@ class Candles:
         Raises:
             DataError: naming the first bad row, its column and value.
         """
-        from ftbt.data.validate import check_bars  # noqa: PLC0415 - validate imports this module
+        from ftbt.data.checks import check_bars  # noqa: PLC0415 - checks imports this module
 
         frame = Timeframe.parse(timeframe)
         check_bars(bars, frame, where=str(more.get("source", symbol)))

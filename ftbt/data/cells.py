@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from ftbt.data.candles import Floats, Ints
 
@@ -43,27 +45,30 @@ def times_ms(column: pd.Series) -> Ints:
 def floats(column: pd.Series) -> tuple[Floats, list[int]]:
     """Return a column as float64, shape (n,), and the rows whose cell is not a number.
 
-    Empty cells are NaN and not listed: they are missing, not unreadable. Texts are converted by
-    Python's own reading of floats, which is exact to the last bit.
+    Empty cells are NaN and not listed: they are missing, not unreadable. Texts are read to the
+    last bit, whatever pandas' own reading of floats would make of them.
     """
     if pd.api.types.is_bool_dtype(column.dtype):
         return np.full(len(column), np.nan), list(range(len(column)))
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(np.float64, na_value=np.nan), []
-    cells = column.to_numpy(object)
     try:
-        return np.asarray(cells, object).astype(np.float64), []
-    except (TypeError, ValueError):
-        return _one_by_one(cells)
+        exact = pa.array(column.astype("str")).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return _one_by_one(column.to_numpy(object))
+    return np.array(exact.to_numpy(zero_copy_only=False)), []
 
 
-def _one_by_one(cells: np.ndarray[tuple[int], np.dtype[np.object_]]) -> tuple[Floats, list[int]]:
+def _one_by_one(cells: NDArray[np.object_]) -> tuple[Floats, list[int]]:
     values, unreadable = np.full(len(cells), np.nan), []
     for row, cell in enumerate(cells):
         try:
             values[row] = float(cell)
         except (TypeError, ValueError):
             if not pd.isna(cell):
+                unreadable.append(row)
+        else:
+            if "_" in str(cell):  # a number in Python's source, but not in a table
                 unreadable.append(row)
     return values, unreadable
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from ftbt.data.candles import FIELDS, Bars, Floats, Ints, make_bars
 from ftbt.data.cells import NO_TIME, floats, times_ms
+from ftbt.data.checks import check_bars, infer_timeframe, refusal
 from ftbt.data.funding import check_funding
+from ftbt.data.problems import Problem, find_problems
 from ftbt.data.timeframe import Timeframe
-from ftbt.data.validate import Problem, check_bars, find_problems, infer_timeframe, refusal
 from ftbt.errors import DataError, did_you_mean
 
 # In order of trust: a name that says "open time" beats one that says only "date".

@@ -68,7 +68,7 @@ class CandleFeed(bt.feed.DataBase):
 
     params = (("candles", None), ("instrument", None))
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:  # Backtrader has taken the params out by now
         super().__init__()
         self.candles: Candles = self.p.candles
         self.instrument = self.p.instrument

@@ -68,7 +68,7 @@ class FetchOrder:
             raise ConfigError(f"concurrency must be 1 to 32, not {self.concurrency}")
         if not 0.0 < self.timeout_s <= 600.0:
             raise ConfigError(f"timeout must be above 0 and at most 600 s, not {self.timeout_s}")
-        if self.start and self.end and self.start >= self.end:
+        if self.start and self.end and to_ms(self.start) >= to_ms(self.end):
             raise ConfigError(
                 f"from {self.start:%Y-%m-%d %H:%M} must lie before to {self.end:%Y-%m-%d %H:%M}"
             )

@@ -12,8 +12,8 @@ import numpy as np
 
 from ftbt.data import parquet
 from ftbt.data.parquet import FUNDING
+from ftbt.data.problems import find_holes, zero_volume_runs
 from ftbt.data.timeframe import Timeframe, from_ms
-from ftbt.data.validate import find_holes, zero_volume_runs
 from ftbt.errors import FtbtError, InputError
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ RATE = "funding_rate"
 FUNDING = "funding"
 
 _KEY = b"ftbt"
+# Page checksums do not cover the footer, where a changed offset makes one column another's.
+_CHECKSUM = b"ftbt.crc32"
 _TIME_TYPE = pa.timestamp("ms", tz="UTC")
 
 
@@ -131,12 +134,24 @@ def _read(path: Path, columns: tuple[str, ...]) -> tuple[Any, SeriesInfo]:
     for name in columns:
         if table.column(name).null_count:
             raise ValueError(f"column {name} has empty cells")
+    if len(columns) > 1 and table.schema.metadata.get(_CHECKSUM) != _checksum(table):
+        raise ValueError("its values are not those that were written")
     return table, info
 
 
+def _checksum(table: Any) -> bytes:
+    crc = 0
+    for column in table.columns:
+        for chunk in column.chunks:
+            values = chunk.cast(pa.int64()) if pa.types.is_timestamp(chunk.type) else chunk
+            crc = zlib.crc32(values.to_numpy().tobytes(), crc)
+    return str(crc).encode()
+
+
 def _write(path: Path, columns: dict[str, Any], info: SeriesInfo) -> None:
-    metadata = {_KEY: json.dumps(asdict(info), sort_keys=True, ensure_ascii=False).encode()}
-    table = pa.table(columns).replace_schema_metadata(metadata)
+    table = pa.table(columns)
+    said = json.dumps(asdict(info), sort_keys=True, ensure_ascii=False).encode()
+    table = table.replace_schema_metadata({_KEY: said, _CHECKSUM: _checksum(table)})
     with atomic_path(path) as temporary:
         # Prices hardly repeat: plain pages compress better than dictionaries, and faster.
         pq.write_table(

@@ -20,7 +20,7 @@ def price_decimals(price: float, size_decimals: int) -> int:
     """Return how many decimals a valid price near *price* may have (0 for whole numbers)."""
     if price <= 0.0:
         return 0
-    by_figures = SIGNIFICANT - 1 - int(math.floor(math.log10(price)))
+    by_figures = SIGNIFICANT - 1 - math.floor(math.log10(price))
     return max(0, min(MAX_DECIMALS - size_decimals, by_figures))
 
 
@@ -41,6 +41,7 @@ def round_price(price: float, size_decimals: int) -> float:
 
 @compiled
 def floor_size(size: float, size_decimals: int) -> float:
-    """Return *size* (not negative) cut down to the lot; a hair below a lot counts as the lot."""
+    """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
     scale = 10.0**size_decimals
-    return math.floor(size * scale + 1e-9) / scale
+    lots = size * scale
+    return math.floor(lots + lots * 1e-13 + 1e-9) / scale

@@ -21,7 +21,7 @@ after one has a standard deviation near 1.35 units (volatility is higher after a
 before). Who takes each with the same risk has an expected annual Sharpe ratio before costs of
 about `edge / 1.35 * sqrt(400)`, that is 15 times the edge, for one symbol; several symbols are
 correlated and add less than the square root of their number. A round trip of 0.1 % costs BTC
-about 0.1 units, SOL about 0.05. `tests/data/test_sample.py` measures these numbers.
+about 0.1 units, SOL about 0.05. `tests/data/test_sample_edge.py` measures these numbers.
 
 **Deterministic**: each quantity of each symbol has its own PCG64 stream, seeded by
 `SeedSequence(seed, spawn_key=sha256(name))`, drawn in order of time through

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from ftbt.data import parquet
 from ftbt.data.candles import BAR, Bars, Candles, Floats, Funding, Ints
+from ftbt.data.checks import check_bars, check_policy, split_candles
 from ftbt.data.funding import check_funding
 from ftbt.data.listing import Listing, describe, listing_order, original_name, safe_name
 from ftbt.data.parquet import FUNDING, SeriesInfo
 from ftbt.data.timeframe import Timeframe, show_ms
-from ftbt.data.validate import check_bars, check_policy, split_candles
 from ftbt.errors import DataError, StorageError, did_you_mean
 
 LOCK_SECONDS = 120.0

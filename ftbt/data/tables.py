@@ -129,8 +129,7 @@ def _parsed(
                 index_col=False,
                 skip_blank_lines=False,
                 skipinitialspace=True,
-                float_precision="round_trip",
-                low_memory=False,
+                dtype=str,  # numbers are made in ftbt.data.cells, exact to the last bit
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise DataError(f"{path}: not a regular table: {' '.join(str(error).split())}") from error

@@ -46,13 +46,15 @@ class Timeframe:
         """
         if isinstance(text, Timeframe):
             return text
-        match = re.fullmatch(r"([1-9]\d{0,3})([mhdw])", text.strip().lower())
+        # Capital H, D and W are common, but a capital M is a month elsewhere.
+        match = re.fullmatch(r"([1-9]\d{0,3})(m|[hdwHDW])", text.strip())
         if match is None:
             raise InputError(
                 f"timeframe {text!r} is not understood: write a number and m, h, d or w,"
                 " for example 15m, 1h, 4h, 1d"
             )
-        return cls(int(match[1]) * _UNITS[match[2]], text.strip().lower())
+        unit = match[2].lower()
+        return cls(int(match[1]) * _UNITS[unit], match[1] + unit)
 
     @property
     def origin_ms(self) -> int:

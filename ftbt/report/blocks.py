@@ -55,7 +55,9 @@ class Table:
     @property
     def cells(self) -> list[list[Cell]]:
         """All rows with plain strings turned into cells."""
-        return [[Cell(item) if isinstance(item, str) else item for item in row] for row in self.rows]
+        return [
+            [Cell(item) if isinstance(item, str) else item for item in row] for row in self.rows
+        ]
 
     @property
     def footnotes(self) -> list[str]:
@@ -176,9 +178,7 @@ class Code:
     text: str
 
 
-Block: TypeAlias = (
-    Table | Figure | Prose | Points | Facts | Tiles | Notice | Fold | HowFold | Code
-)
+Block: TypeAlias = Table | Figure | Prose | Points | Facts | Tiles | Notice | Fold | HowFold | Code
 
 
 @dataclass(frozen=True, slots=True)

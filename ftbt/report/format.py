@@ -8,6 +8,7 @@ from ftbt.data.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, from_ms
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "n/a"
+TIGHT = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
 
 
 def known(value: object) -> bool:
@@ -39,10 +40,10 @@ def money(value: float | None, *, sign: bool = False) -> str:
 
 
 def percent(value: float | None, decimals: int = 1, *, sign: bool = False) -> str:
-    """Return a fraction as `12.3 %`."""
+    """Return a fraction as `12.3 %`, with a space that does not break."""
     if value is None or not math.isfinite(value):
         return number(value)
-    return f"{number(100.0 * value, decimals, sign=sign)} %"
+    return f"{number(100.0 * value, decimals, sign=sign)}{TIGHT}%"
 
 
 def price(value: float | None) -> str:

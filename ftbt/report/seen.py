@@ -145,7 +145,9 @@ def load(folder: Path) -> Examples | None:
         found = TypeAdapter(Examples).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         reason = str(error).partition("\n")[0]
-        raise StorageError(f"{path} cannot be read ({reason}); run the walk-forward again") from error
+        raise StorageError(
+            f"{path} cannot be read ({reason}); run the walk-forward again"
+        ) from error
     if found.format != FORMAT:
         raise StorageError(
             f"{path} was written by another version of ftbt (format {found.format},"

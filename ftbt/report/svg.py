@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -23,7 +24,7 @@ _LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
 _GEOMETRY = re.compile(r' (?:d|x|y|x1|x2|y1|y2|width|height|points)="[^"]*"')
 
 
-def styled(layout: Layout) -> dict[str, object]:
+def styled(layout: Layout) -> dict[Any, Any]:
     """Return matplotlib's settings for *layout*."""
     sizes = {
         "font.size": layout.font,

@@ -113,7 +113,7 @@ FIELDS = {
 
 
 @compiled
-def fvg_init(state, p):  # type: ignore[no-untyped-def]
+def fvg_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Prepare a zeroed state."""
     ledger_init(state)
 

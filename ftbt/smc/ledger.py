@@ -24,27 +24,28 @@ from ftbt.errors import InputError
 from ftbt.smc.base import NAN, Concept, Records, event_rows
 
 # What can happen to a zone. `side` of an event is the side that the zone acts on after it.
-CREATED = 1  # known from this bar's close on
-TOUCHED = 2  # gap: the price came back to its near edge
-HALF = 3  # gap: to its middle (consequent encroachment)
-FILLED = 4  # gap: to its far edge
-INVERTED = 5  # gap: closed beyond; it acts on the other side now
-TESTED = 6  # block: the price came (back) to its near edge; `count` tells how often so far
-MITIGATED = 7  # block: the price went as deep as the parameters ask
-BROKEN = 8  # block: closed beyond
-BREAKER = 9  # block: after that it acts on the other side
-RETESTED = 10  # inverted gap or breaker: the price came back to its near edge
-REMOVED = 11  # inverted gap or breaker: closed back beyond
-GROWN = 12  # pool: one more touch
-TAKEN = 13  # pool: traded through
-SWEPT = 14  # pool: traded through and reclaimed
-RUN = 15  # pool: traded through and not reclaimed in time
-SPENT = 16  # pool: reclaimed, but without the wick that a sweep is asked for
-EXPIRED = 17  # too old, or replaced by the next day's, week's or session's level
-CAPACITY = 18  # pushed out of a full book by a newer one
+# np.int64, since numba compiles a function anew for each plain int constant it is called with.
+CREATED = np.int64(1)  # known from this bar's close on
+TOUCHED = np.int64(2)  # gap: the price came back to its near edge
+HALF = np.int64(3)  # gap: to its middle (consequent encroachment)
+FILLED = np.int64(4)  # gap: to its far edge
+INVERTED = np.int64(5)  # gap: closed beyond; it acts on the other side now
+TESTED = np.int64(6)  # block: the price came (back) to its near edge; `count`: how often so far
+MITIGATED = np.int64(7)  # block: the price went as deep as the parameters ask
+BROKEN = np.int64(8)  # block: closed beyond
+BREAKER = np.int64(9)  # block: after that it acts on the other side
+RETESTED = np.int64(10)  # inverted gap or breaker: the price came back to its near edge
+REMOVED = np.int64(11)  # inverted gap or breaker: closed back beyond
+GROWN = np.int64(12)  # pool: one more touch
+TAKEN = np.int64(13)  # pool: traded through
+SWEPT = np.int64(14)  # pool: traded through and reclaimed
+RUN = np.int64(15)  # pool: traded through and not reclaimed in time
+SPENT = np.int64(16)  # pool: reclaimed, but without the wick that a sweep is asked for
+EXPIRED = np.int64(17)  # too old, or replaced by the next day's, week's or session's level
+CAPACITY = np.int64(18)  # pushed out of a full book by a newer one
 KINDS = 19
 
-KIND_NAMES: Mapping[int, str] = {
+KIND_NAMES: Mapping[np.int64, str] = {
     CREATED: "created",
     TOUCHED: "touched",
     HALF: "half",
@@ -64,9 +65,9 @@ KIND_NAMES: Mapping[int, str] = {
     EXPIRED: "expired",
     CAPACITY: "capacity",
 }
-# After one of these nothing more can happen to the zone, except as below.
+# A zone whose last event is one of these is no longer waited for.
 ENDS = frozenset({BROKEN, REMOVED, TAKEN, SWEPT, RUN, SPENT, EXPIRED, CAPACITY})
-# An end that another event may still follow: a block may turn breaker, a taken pool is judged.
+# What may still follow an end: a broken block turns breaker, a taken pool is judged.
 REOPENS = frozenset({BREAKER, SWEPT, RUN, SPENT})
 
 SIZE = 64  # zones that a book can hold on one side
@@ -316,7 +317,7 @@ class Zone:
     created: int
     events: Records
 
-    def bar(self, kind: int) -> int | None:
+    def bar(self, kind: np.int64) -> int | None:
         """Return the index of the bar of its first event of *kind*, None when there was none."""
         found = self.events["bar"][self.events["kind"] == kind]
         return int(found[0]) if len(found) else None
@@ -325,12 +326,12 @@ class Zone:
     def ended(self) -> int | None:
         """Index of the bar that ended it, None while it lives."""
         last = self.events[-1]
-        return int(last["bar"]) if int(last["kind"]) in ENDS else None
+        return int(last["bar"]) if last["kind"] in ENDS else None
 
     @property
     def story(self) -> tuple[tuple[int, str], ...]:
         """Its events as (bar, name)."""
-        return tuple((int(row["bar"]), KIND_NAMES[int(row["kind"])]) for row in self.events)
+        return tuple((int(row["bar"]), KIND_NAMES[row["kind"]]) for row in self.events)
 
 
 def zones(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> list[Zone]:

@@ -51,7 +51,7 @@ class SetupStrategy(bt.Strategy):
         setup: the rule bound to its lines; set in `__init__`.
     """
 
-    params = dict(
+    params: Any = dict(  # noqa: RUF012 - Backtrader's form
         direction="both",
         min_confidence=0.0,
         min_rr=1.0,
@@ -172,7 +172,7 @@ class SetupStrategy(bt.Strategy):
         kind = int(intent["kind"])
         size, size1 = float(intent["size"]), float(intent["size1"])
         targets = [(float(intent["target1"]), size1), (float(intent["target2"]), size - size1)]
-        targets = [(price, part) for price, part in targets if price == price and part > 0]  # noqa: PLR0124 - NaN
+        targets = [(price, part) for price, part in targets if price == price and part > 0]
         if len(targets) == 2:
             # size - size1 in binary is a hair off the lot.
             targets[1] = (targets[1][0], round(targets[1][1], int(self._rules[0]["size_decimals"])))

@@ -46,7 +46,7 @@ class Rule:
             )
         self.line_names = names[1:-2]
         self.name = function.__name__
-        self._namespace = {
+        self._namespace: dict[str, Any] = {
             "rule": compiled(function),
             "clear_setup": clear_setup,
             "__name__": function.__module__,

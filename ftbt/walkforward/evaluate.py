@@ -53,6 +53,7 @@ class Evaluation:
         equity: sum over the symbols at the close of those bars, shape (n,).
         hold: equal parts of each symbol bought at its first open and kept, no costs, shape (n,).
         trades: one entry per symbol.
+        fills: FILL records of all symbols; bars count within their own piece.
         metrics: of all symbols together.
         refused: why setups or orders were not taken, name -> count.
         engine: engine that ran.
@@ -65,6 +66,7 @@ class Evaluation:
     equity: Floats
     hold: Floats
     trades: tuple[SymbolTrades, ...]
+    fills: Records
     metrics: Metrics
     refused: Mapping[str, int]
     engine: str
@@ -93,7 +95,7 @@ def evaluate(
     for one in symbols:
         runs = _run_pieces(strategy, one, parameters, replace(settings, capital=share), engine)
         results.append(runs)
-        curves.append(_curve(runs, share))
+        curves.append(_curve(runs))
         holds.append(_hold(one, share))
     time = np.unique(np.concatenate([curve[0] for curve in curves]))
     trades = tuple(
@@ -101,12 +103,16 @@ def evaluate(
     )
     equity = _sum_on(time, curves, share)
     every = [run for runs in results for run in runs]
+    fills = np.concatenate([np.zeros(0, FILL), *(run.fills for run in every)])
+    per_year = every[0].timeframe.bars_per_year
+    joined = [one.trades for one in trades]
     return Evaluation(
         time=time,
         equity=equity,
         hold=_sum_on(time, holds, share),
         trades=trades,
-        metrics=_metrics(time, equity, trades, every, settings),
+        fills=fills,
+        metrics=metrics_of(time, equity, joined, fills, per_year, settings.capital),
         refused=dict(sorted(sum((Counter(run.refused) for run in every), Counter()).items())),
         engine="+".join(sorted({run.engine for run in every})),
         notes=tuple(dict.fromkeys(note for run in every for note in run.notes)),
@@ -141,8 +147,7 @@ def _run_pieces(
     return runs
 
 
-def _curve(runs: Sequence[Result], share: float) -> tuple[Ints, Floats]:
-    del share
+def _curve(runs: Sequence[Result]) -> tuple[Ints, Floats]:
     if not runs:
         return np.zeros(0, np.int64), np.zeros(0)
     return (
@@ -180,24 +185,29 @@ def _joined_trades(symbol: str, runs: Sequence[Result], time: Ints) -> SymbolTra
     return SymbolTrades(symbol, trades, tuple(runs[0].reasons))
 
 
-def _metrics(
+def metrics_of(
     time: Ints,
     equity: Floats,
-    trades: Sequence[SymbolTrades],
-    runs: Sequence[Result],
-    settings: Settings,
+    trades: Sequence[Records],
+    fills: Records,
+    bars_per_year: float,
+    capital: float,
 ) -> Metrics:
-    together = np.concatenate([np.zeros(0, TRADE), *(one.trades for one in trades)])
+    """Return the metrics of a joint curve.
+
+    Args:
+        time: opens of the curve's bars, ms UTC, shape (n,).
+        equity: at their close, shape (n,).
+        trades: TRADE records, any number of lists; bars count on *time*.
+        fills: FILL records.
+        bars_per_year: of the curve's bars.
+        capital: equity before the first bar.
+    """
+    together = np.concatenate([np.zeros(0, TRADE), *trades])
     order = np.argsort(together["exit_time"], kind="stable")
-    before = np.concatenate(([settings.capital], equity[:-1]))
+    before = np.concatenate(([capital], equity[:-1]))
     alive = before > 0.0
     per_bar = np.where(alive, equity / np.where(alive, before, 1.0) - 1.0, 0.0)
     return summarise_arrays(
-        per_bar,
-        equity,
-        together[order],
-        runs[0].timeframe.bars_per_year,
-        settings.capital,
-        time=time,
-        fills=np.concatenate([np.zeros(0, FILL), *(run.fills for run in runs)]),
+        per_bar, equity, together[order], bars_per_year, capital, time=time, fills=fills
     )

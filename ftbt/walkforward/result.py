@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pandas as pd
 
 WindowState = Literal["done", "failed"]
+Verdict = Literal["none", "weak", "some"]
 TrialState = Literal["complete", "few_trades", "failed"]
 
 # Bump when a file of the run folder changes its meaning.
@@ -109,6 +110,21 @@ class PlanFacts:
 
 
 @dataclass(frozen=True)
+class WindowFacts:
+    """Where a window lies: spans in ms UTC, ends exclusive.
+
+    Attributes:
+        number: from 0.
+        train: stretches of the training, `[start, end]` each; more than one with an embargo.
+        test: `[start, end]`.
+    """
+
+    number: int
+    train: tuple[tuple[int, int], ...]
+    test: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class SearchFacts:
     """How parameters were searched in each window.
 
@@ -140,7 +156,7 @@ class Manifest:
         run_id: name of the run folder.
         title, hypothesis: from the experiment file; empty for a quick run.
         synthetic: True when any symbol is a made-up market: every output then says so.
-        strategy, data, plan, search: see there; `data` has one entry per symbol.
+        strategy, data, plan, windows, search: see there; `data` has one entry per symbol.
         settings: money and costs by name (`ftbt.backtest.settings.Settings.as_dict()`).
         settings_text: the same in one line for people.
         engine: engine asked for: `auto`, `reference` or `compiled`.
@@ -157,6 +173,7 @@ class Manifest:
     strategy: StrategyFacts
     data: tuple[SymbolFacts, ...]
     plan: PlanFacts
+    windows: tuple[WindowFacts, ...]
     search: SearchFacts
     settings: Mapping[str, float]
     settings_text: str
@@ -184,7 +201,7 @@ class Evidence:
     sharpe_daily: float
     t_statistic: float
     psr: float
-    verdict: Literal["none", "weak", "some"]
+    verdict: Verdict
     sentence: str
 
 

@@ -57,6 +57,13 @@ class Window:
     test: Span
 
     @property
+    def train_span(self) -> Span:
+        """From the first to the last bar of the training; empty when an embargo took it all."""
+        if not self.train:
+            return Span(self.test.first, self.test.first)
+        return Span(self.train[0].first, self.train[-1].stop)
+
+    @property
     def train_bars(self) -> int:
         """How many bars the training has."""
         return sum(map(len, self.train))

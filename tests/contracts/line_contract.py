@@ -16,13 +16,13 @@ import pandas as pd
 from ftbt.data.candles import Bars, Candles
 from ftbt.data.feed import CandleFeed
 from ftbt.data.timeframe import MINUTE_MS, Timeframe
-from ftbt.smc.base import Concept, Records, SmcLine, Stream, compute_line, higher
+from ftbt.smc.base import Concept, Records, SmcLine, Stream, higher, run_line
 
 BASE_MS = 15 * MINUTE_MS
 Compute = Callable[[Bars], Records]
 
 
-class ContractBroken(AssertionError):
+class ContractBroken(AssertionError):  # noqa: N818 - reads as what happened
     """A line knew something before its time, or two ways of computing it differ."""
 
 
@@ -79,18 +79,9 @@ def other_future(bars: Bars, k: int, rng: np.random.Generator) -> Bars:
 
 
 def computer(concept: Concept, values: dict[str, Any], timeframe: str = "") -> Compute:
-    """The compiled loop of a line as a function of bars, its parameters packed only once."""
-    if higher(timeframe, BASE_MS) is not None:
-        return lambda bars: compute_line(concept, bars, BASE_MS, values, timeframe)
-    parameters = concept.pack(values)
-    fresh = concept.fresh(parameters)
-
-    def compute(bars: Bars) -> Records:
-        state, out = fresh.copy(), np.zeros(len(bars), concept.out)
-        concept.run(state[0], bars, parameters[0], out)
-        return out
-
-    return compute
+    """The research route of a line as a function of bars, its parameters packed only once."""
+    parameters, frame = concept.pack(values), higher(timeframe, BASE_MS)
+    return lambda bars: run_line(concept, bars, BASE_MS, parameters, frame)
 
 
 def check_stream(
@@ -98,8 +89,8 @@ def check_stream(
 ) -> None:
     """Bar by bar gives what the loop gives, also from a pickled memory on, anywhere."""
     expected = computer(concept, values, timeframe)(bars)
-    frame = higher(timeframe, BASE_MS)
-    stream = Stream(concept, concept.pack(values), BASE_MS, frame)
+    parameters, frame = concept.pack(values), higher(timeframe, BASE_MS)
+    stream = Stream(concept, parameters, BASE_MS, frame)
     places = np.random.default_rng(len(bars)).integers(1, len(bars), restarts)
     saved = {}
     got = np.zeros(len(bars), concept.out)
@@ -110,7 +101,7 @@ def check_stream(
         got[i] = stream.out
     must_equal(got, expected, "bar by bar")
     for k, memory in saved.items():
-        again = Stream(concept, concept.pack(values), BASE_MS, frame)
+        again = Stream(concept, parameters, BASE_MS, frame)
         again.memory = pickle.loads(memory)
         for i in range(k, len(bars)):
             again.take(bars[i : i + 1])

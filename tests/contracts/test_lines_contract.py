@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ftbt.data.candles import Bars
 from ftbt.data.timeframe import HOUR_MS, MINUTE_MS
 from ftbt.ranges import Bool, Choice, Float, Int, Range
 from ftbt.smc import ALL_LINES
-from ftbt.smc.base import Concept, Records, SmcLine, event_rows
+from ftbt.smc.base import Concept, Records, SmcLine
 from ftbt.smc.swings import SWINGS
 
 # Parameters that the automatic variation can't make up.
@@ -104,10 +105,15 @@ def _cases() -> list[Case]:
 CASES = _cases()
 
 
+def _runs(case: Case, feed: str) -> bool:
+    """Varied parameters go through Cerebro on one kind of feed only: it is the slowest part."""
+    return feed == "plain" or not case.values
+
+
 @cache
 def _backtrader(place: str, feed: str, once: bool) -> dict[str, Records]:
-    """The outputs of all cases on one market, from one Cerebro run."""
-    cases = [case for case in CASES if case.market == place]
+    """The outputs of cases on one market, from one Cerebro run."""
+    cases = [case for case in CASES if case.market == place and _runs(case, feed)]
     wanted = tuple((case.line, case.params) for case in cases)
     outputs = cerebro_outputs(wanted, market(place), feed, once=once)
     return {case.name: out for case, out in zip(cases, outputs, strict=True)}
@@ -122,8 +128,8 @@ def test_a_line_knows_only_the_past_and_is_the_same_however_it_is_computed(case:
     check_prefixes(compute, bars)
     check_future(compute, bars)
     check_stream(concept, case.values, case.timeframe, bars)
-    for feed in FEEDS:
-        for once in (True, False):
+    for feed, once in product(FEEDS, (True, False)):
+        if _runs(case, feed):
             got = _backtrader(case.market, feed, once)[case.name]
             must_equal(got, full, f"{feed} feed, {'once' if once else 'next'}")
 
@@ -257,12 +263,12 @@ class PeekingLine(SmcLine):
 def test_a_loop_that_knows_more_than_the_step_is_caught() -> None:
     """`once` and `next` of a line that peeks in its loop only are found to differ."""
     bars = market("trending")
-    with pytest.raises(ContractBroken, match="bar by bar: high_event"):
+    with pytest.raises(ContractBroken, match=r"bar by bar: .*_event at bar"):
         check_stream(PeekingLine.concept, {}, "", bars)
     once, live = (
         cerebro_outputs(((PeekingLine, {}),), bars, "plain", once=mode)[0] for mode in (True, False)
     )
-    with pytest.raises(ContractBroken, match="high_event"):
+    with pytest.raises(ContractBroken, match=r"next: .*_event at bar"):
         must_equal(live, once, "next")
 
 

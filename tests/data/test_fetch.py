@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
+import asyncio
+import json
 import os
-import signal
-import subprocess
 import sys
-import time
-import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +18,30 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from exchange_server import ExchangeServer, Fault
+from fetch_kit import (
+    CANDLES,
+    EXCHANGES,
+    LAST_CLOSE,
+    NOW,
+    QUARTER_MS,
+    QUICK,
+    assert_stored,
+    only,
+    order,
+)
 
-from ftbt.data.ccxt_client import _hyperliquid_weight
-from ftbt.data.download import Listener, Outcome
+from ftbt.data.candles import Bars
 from ftbt.data.download_candles import missing_opens
-from ftbt.data.fetch import FetchOrder, fetch
-from ftbt.data.retry import Retry, reason, retry_after_s, shorten
+from ftbt.data.exchanges import open_exchange
+from ftbt.data.fetch import fetch
+from ftbt.data.retry import Retrier
 from ftbt.data.store import CandleStore
-from ftbt.data.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, from_ms, to_ms
-from ftbt.errors import ConfigError, DataError, ExchangeError, InputError, NetworkError
+from ftbt.data.timeframe import DAY_MS, HOUR_MS, from_ms, to_ms
+from ftbt.data.venues import VENUES
+from ftbt.errors import ConfigError, DataError, InputError
 
 # aiohttp says on Python 3.12 and later that it no longer needs an option that ccxt passes.
 pytestmark = pytest.mark.filterwarnings("ignore:enable_cleanup_closed:DeprecationWarning")
-
-NOW = to_ms(datetime(2026, 3, 1, 10, 7, tzinfo=UTC))
-QUARTER_MS = 15 * MINUTE_MS
-LAST_CLOSE = to_ms(datetime(2026, 3, 1, 10, 0, tzinfo=UTC))
-QUICK = Retry(attempts=4, base_s=0.01, cap_s=0.05)
-EXCHANGES = ("binance", "bybit", "hyperliquid")
-CANDLES = {"binance": "klines", "bybit": "kline", "hyperliquid": "candleSnapshot"}
-FUNDING = {"binance": "fundingRate", "bybit": "funding", "hyperliquid": "fundingHistory"}
 
 
 @pytest.fixture
@@ -54,43 +55,6 @@ def server() -> Iterator[ExchangeServer]:
 def store(tmp_path: Path) -> CandleStore:
     """Return an empty store."""
     return CandleStore(tmp_path / "store")
-
-
-def order(server: ExchangeServer, exchange: str = "binance", **changes: Any) -> FetchOrder:
-    """Return an order for 15m BTC candles of the last 500 bars, with quick retries."""
-    given = {
-        "symbols": ("BTC",),
-        "timeframes": ("15m",),
-        "start": from_ms(LAST_CLOSE - 500 * QUARTER_MS),
-        "funding": False,
-        "retry": QUICK,
-        "base_url": server.url,
-        "rate_limit": False,
-    }
-    return FetchOrder(exchange=exchange, **(given | changes))
-
-
-def only(outcomes: list[Outcome]) -> Outcome:
-    """Return the one outcome there must be."""
-    assert len(outcomes) == 1
-    return outcomes[0]
-
-
-def assert_stored(
-    store: CandleStore,
-    server: ExchangeServer,
-    first: int,
-    stop: int = LAST_CLOSE,
-    exchange: str = "binance",
-    coin: str = "BTC",
-    timeframe: str = "15m",
-) -> None:
-    """Compare the whole stored series, bit for bit, with what the exchange has."""
-    bars, _ = store.read_bars(exchange, coin, timeframe)
-    np.testing.assert_array_equal(bars, server.bars(coin, timeframe, first, stop))
-
-
-# --- what is downloaded -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
@@ -135,6 +99,23 @@ def test_unfinished_candle_is_never_stored(
     assert server.bars("BTC", "15m", LAST_CLOSE, NOW)["time"].tolist() == [LAST_CLOSE]
     fetch(order(server, exchange), store)
     assert store.last_open(exchange, "BTC", "15m") == LAST_CLOSE - QUARTER_MS
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_asking_beyond_now_brings_closed_bars_only(exchange: str, server: ExchangeServer) -> None:
+    """Whatever span an exchange is asked for, the unfinished bar is not in its answer."""
+
+    async def ask() -> Bars:
+        retrier = Retrier(exchange, QUICK, print)
+        async with open_exchange(
+            VENUES[exchange], ("BTC",), retrier, 5.0, server.url, rate_limit=False
+        ) as opened:
+            quarter = opened.timeframe("15m")
+            since = LAST_CLOSE - 4 * QUARTER_MS
+            return await opened.candles(opened.listing("BTC"), quarter, since, NOW + DAY_MS)
+
+    expected = server.bars("BTC", "15m", LAST_CLOSE - 4 * QUARTER_MS, LAST_CLOSE)
+    np.testing.assert_array_equal(asyncio.run(ask()), expected)
 
 
 def test_bar_that_has_just_closed_waits_until_it_is_settled(
@@ -276,6 +257,42 @@ def test_old_candles_of_hyperliquid_stay_in_the_store(
     assert_stored(store, server, start, LAST_CLOSE + 4000 * QUARTER_MS, "hyperliquid")
 
 
+@pytest.mark.skipif("FTBT_REAL_DATA" not in os.environ, reason="FTBT_REAL_DATA is not set")
+def test_recorded_answers_of_hyperliquid_are_read(server: ExchangeServer) -> None:
+    """Candles and funding recorded from the real exchange come out with all of their numbers."""
+    folder = Path(os.environ["FTBT_REAL_DATA"]) / "hyperliquid-payloads" / "sdk_cassettes"
+
+    def recorded(name: str) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = json.loads((folder / name).read_text())["interactions"]
+        rows: list[dict[str, Any]] = answers[-1]["response"]
+        return rows
+
+    candles = recorded("test_get_candles_snapshot.json")
+    rates = recorded("test_get_funding_history_None.json")
+    server.faults = [
+        Fault("status", 1, "candleSnapshot", status=200, body=json.dumps(candles)),
+        Fault("status", 1, "fundingHistory", status=200, body=json.dumps(rates)),
+    ]
+
+    async def ask() -> tuple[Bars, tuple[Any, Any]]:
+        retrier = Retrier("hyperliquid", QUICK, print)
+        async with open_exchange(
+            VENUES["hyperliquid"], (), retrier, 5.0, server.url, rate_limit=False
+        ) as opened:
+            pepe, hour = opened.listing("kPEPE"), opened.timeframe("1h")
+            return (
+                await opened.candles(pepe, hour, 1, NOW),
+                await opened.funding(opened.listing("BTC"), 1, NOW),
+            )
+
+    bars, (times, values) = asyncio.run(ask())
+    assert bars.tolist() == [(row["t"], *(float(row[cell]) for cell in "ohlcv")) for row in candles]
+    # In 2023 an answer could be longer than the page that is asked for today.
+    rates = rates[:500]
+    assert times.tolist() == [row["time"] for row in rates]
+    assert values.tolist() == [float(row["fundingRate"]) for row in rates]
+
+
 # --- names ------------------------------------------------------------------------------------
 
 
@@ -362,322 +379,6 @@ def test_impossible_orders_are_refused(changes: dict[str, Any], server: Exchange
         order(server, **changes)
 
 
-# --- failures ---------------------------------------------------------------------------------
-
-OVERLOADED = '{"code":-1003,"msg":"Too much request weight used."}'
-TRANSIENT = [
-    ("binance", Fault("status", 1, "klines", status=429, body=OVERLOADED)),
-    ("binance", Fault("status", 2, "klines", status=503)),
-    ("binance", Fault("status", 1, "klines", status=524)),
-    ("binance", Fault("status", 1, "klines", status=200)),
-    ("binance", Fault("status", 1, "klines", status=200, body='[[1,"2","3"')),
-    ("binance", Fault("cut", 2, "klines")),
-    ("binance", Fault("slow", 1, "klines", seconds=0.8)),
-    ("binance", Fault("status", 1, "exchangeInfo", status=502)),
-    ("binance", Fault("cut", 1, "v1/time")),
-    ("bybit", Fault("status", 1, "kline", status=200, body='{"retCode":10006,"retMsg":"x"}')),
-    ("bybit", Fault("cut", 1, "instruments-info")),
-    ("hyperliquid", Fault("status", 1, "candleSnapshot", status=429, body="null")),
-    ("hyperliquid", Fault("status", 1, "candleSnapshot", status=500, body="null")),
-    ("hyperliquid", Fault("status", 1, "candleSnapshot", status=200, body="null")),
-    ("hyperliquid", Fault("drop", 2, "candleSnapshot")),
-    ("hyperliquid", Fault("cut", 1, "candleSnapshot")),
-]
-
-
-@pytest.mark.parametrize(("exchange", "fault"), TRANSIENT)
-def test_passing_failures_are_tried_again(
-    exchange: str, fault: Fault, server: ExchangeServer, store: CandleStore
-) -> None:
-    """Limits, overload, error pages, cut and late answers are retried until the data is whole."""
-    heard: list[str] = []
-
-    class Notices(Listener):
-        def notice(self, text: str) -> None:
-            heard.append(text)
-
-    server.faults = [fault]
-    tries = fault.times
-    outcome = only(fetch(order(server, exchange, timeout_s=0.5), store, Notices()))
-    assert outcome.error is None
-    assert fault.times == 0
-    assert len(heard) == tries
-    assert all("trying again in" in text and "\n" not in text for text in heard)
-    assert_stored(store, server, LAST_CLOSE - 500 * QUARTER_MS, exchange=exchange)
-
-
-REFUSALS = [
-    ("binance", 400, '{"code":-1121,"msg":"Invalid symbol."}'),
-    ("binance", 400, '{"code":-1130,"msg":"Data sent for parameter is not valid."}'),
-    ("binance", 400, "<html>Bad Request</html>"),
-    ("binance", 401, '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'),
-    ("binance", 403, "<html>Request blocked</html>"),
-    ("binance", 404, "<html>Not Found</html>"),
-    ("binance", 451, '{"code":0,"msg":"Service unavailable from a restricted location."}'),
-    ("bybit", 200, '{"retCode":10001,"retMsg":"params error","result":{},"time":0}'),
-    ("bybit", 403, "<html>The Amazon CloudFront distribution blocks your country</html>"),
-    ("hyperliquid", 422, "Failed to deserialize the JSON body into the target type"),
-]
-
-
-@pytest.mark.parametrize(("exchange", "status", "body"), REFUSALS)
-def test_a_plain_no_is_asked_once(
-    exchange: str, status: int, body: str, server: ExchangeServer, store: CandleStore
-) -> None:
-    """What the exchange refuses is not asked again; the one-line error carries its words."""
-    server.faults = [Fault("status", 99, CANDLES[exchange], status=status, body=body)]
-    outcome = only(fetch(order(server, exchange), store))
-    assert isinstance(outcome.error, ExchangeError)
-    assert server.count(CANDLES[exchange]) == 1
-    assert "\n" not in str(outcome.error)
-    assert "<" not in str(outcome.error)
-    assert store.list() == []
-
-
-def test_answer_of_unknown_shape_is_a_refusal(server: ExchangeServer, store: CandleStore) -> None:
-    """JSON of another shape than documented ends the series with one line, not a traceback."""
-    server.faults = [Fault("status", 99, "klines", status=200, body='[["a"],["b"]]')]
-    outcome = only(fetch(order(server), store))
-    assert isinstance(outcome.error, ExchangeError)
-    assert "unknown form" in str(outcome.error)
-    assert server.count("klines") == 1
-
-
-def test_patience_ends_after_the_set_tries(server: ExchangeServer, store: CandleStore) -> None:
-    """A request is made exactly as often as the policy says, then the series fails."""
-    server.faults = [Fault("status", 99, "klines")]
-    outcome = only(fetch(order(server), store))
-    assert isinstance(outcome.error, NetworkError)
-    assert "after 4 tries: candles of BTC 15m" in str(outcome.error)
-    assert server.count("klines") == 4
-
-
-def test_retries_of_a_run_have_one_budget(server: ExchangeServer, store: CandleStore) -> None:
-    """Many series against a broken exchange share the retries instead of multiplying them."""
-    server.faults = [Fault("status", 999, "klines")]
-    retry = Retry(attempts=10, base_s=0.001, cap_s=0.002, budget=7)
-    asked = order(server, symbols=("BTC", "ETH", "SOL"), timeframes=("15m", "1h"), retry=retry)
-    outcomes = fetch(asked, store)
-    assert all(isinstance(outcome.error, NetworkError) for outcome in outcomes)
-    assert server.count("klines") == 6 + 7
-
-
-def test_retry_after_is_obeyed_by_all_series(server: ExchangeServer, store: CandleStore) -> None:
-    """After a 429 with Retry-After no series of the run asks before that time is over."""
-    limited = {"Retry-After": "1"}
-    server.faults = [Fault("status", 1, "klines", status=429, body=OVERLOADED, headers=limited)]
-    asked = order(server, symbols=("BTC", "ETH", "SOL"), concurrency=1)
-    outcomes = fetch(asked, store)
-    assert [outcome.new for outcome in outcomes] == [500, 500, 500]
-    first, *later = server.times("klines")
-    assert min(later) - first >= 0.95
-
-
-def test_long_pause_is_not_waited_for(server: ExchangeServer, store: CandleStore) -> None:
-    """A ban of an hour ends the run at once with the time to wait."""
-    banned = {"Retry-After": "3600"}
-    server.faults = [Fault("status", 9, "klines", status=418, body=OVERLOADED, headers=banned)]
-    outcome = only(fetch(order(server), store))
-    assert isinstance(outcome.error, ExchangeError)
-    assert "pause of 3600 s" in str(outcome.error)
-    assert server.count("klines") == 1
-
-
-def test_no_connection_is_a_network_error(server: ExchangeServer, store: CandleStore) -> None:
-    """A closed port and an unknown host are one line each."""
-    asked = order(server, base_url="http://127.0.0.1:9", retry=Retry(attempts=2, base_s=0.01))
-    with pytest.raises(NetworkError, match="no answer from binance after 2 tries: the list of mar"):
-        fetch(asked, store)
-    asked = order(server, base_url="http://nowhere.invalid", retry=Retry(attempts=1))
-    with pytest.raises(NetworkError, match=r"nowhere\.invalid"):
-        fetch(asked, store)
-
-
-def test_failed_series_leaves_the_others_whole(server: ExchangeServer, store: CandleStore) -> None:
-    """A series with a bar that must not be traded on fails alone, and its bar is named."""
-    broken = LAST_CLOSE - 30 * HOUR_MS
-    server.spoil = {broken + 15 * MINUTE_MS: (10.0, 5.0, 6.0, 8.0, 1.0)}
-    outcomes = fetch(order(server, timeframes=("15m", "1h")), store)
-    assert isinstance(outcomes[0].error, DataError)
-    assert "high 5 is below low 6" in str(outcomes[0].error)
-    assert outcomes[1].error is None
-    assert store.last_open("binance", "BTC", "15m") is None
-    assert_stored(store, server, LAST_CLOSE - 500 * QUARTER_MS, timeframe="1h")
-
-
-def test_pages_before_a_failure_are_kept(server: ExchangeServer, store: CandleStore) -> None:
-    """When a later page fails for good, the earlier pages are in the store and the rest follows."""
-    start = LAST_CLOSE - 2500 * QUARTER_MS
-    third = str(start + 2000 * QUARTER_MS)
-    server.faults = [Fault("status", 1, third, status=403)]
-    outcome = only(fetch(order(server, start=from_ms(start)), store))
-    assert isinstance(outcome.error, ExchangeError)
-    assert outcome.new == 2000
-    assert only(fetch(order(server, start=from_ms(start)), store)).new == 500
-    assert_stored(store, server, start)
-
-
-def test_changed_history_is_told_and_taken_only_when_meant(
-    server: ExchangeServer, store: CandleStore
-) -> None:
-    """A last stored bar that the exchange has since changed is an error, unless overwriting."""
-    fetch(order(server), store)
-    last = LAST_CLOSE - QUARTER_MS
-    changed = server.bars("BTC", "15m", last, last + 1)[0].copy()
-    changed["volume"] += 1.0
-    server.spoil = {last: tuple(changed.item()[1:])}
-    assert server.now_ms is not None
-    server.now_ms += QUARTER_MS
-    outcome = only(fetch(order(server), store))
-    assert isinstance(outcome.error, DataError)
-    assert "differs from the stored one" in str(outcome.error)
-    assert only(fetch(order(server, overwrite=True), store)).new == 1
-    assert_stored(store, server, LAST_CLOSE - 500 * QUARTER_MS, LAST_CLOSE + QUARTER_MS)
-
-
-def test_connections_are_closed_however_it_ends(server: ExchangeServer, store: CandleStore) -> None:
-    """Success, refusal and a broken start leave no open session or socket behind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fetch(order(server), store)
-        server.faults = [Fault("status", 9, "exchangeInfo", status=403)]
-        with pytest.raises(ExchangeError):
-            fetch(order(server), store)
-        server.faults = [Fault("drop", 99, "v1/time")]
-        with pytest.raises(NetworkError):
-            fetch(order(server), store)
-        gc.collect()
-
-
-# --- funding ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("exchange", EXCHANGES)
-def test_funding_goes_on_and_fills_the_front(
-    exchange: str, server: ExchangeServer, store: CandleStore
-) -> None:
-    """Funding resumes at its end, and an earlier start adds what lies before, each rate once."""
-    server.funding_interval_ms = HOUR_MS
-    late = 31 if exchange == "hyperliquid" else 0
-    span = {"timeframes": (), "funding": True}
-    middle = from_ms(NOW - 40 * DAY_MS)
-    fetch(order(server, exchange, start=middle, end=from_ms(NOW - 5 * DAY_MS), **span), store)
-    early = NOW - 90 * DAY_MS
-    outcome = only(fetch(order(server, exchange, start=from_ms(early), **span), store))
-    funding = store.read_funding(exchange, "BTC")
-    assert funding is not None
-    assert funding.time.tolist() == [t + late for t, _ in server.rates(early, NOW)]
-    assert outcome.new == 55 * 24
-    server.requests.clear()
-    assert only(fetch(order(server, exchange, start=from_ms(early), **span), store)).new == 0
-    assert server.count(FUNDING[exchange]) <= 2
-
-
-def test_funding_that_was_once_more_frequent_is_whole(
-    server: ExchangeServer, store: CandleStore
-) -> None:
-    """When Bybit paid hourly and says eight-hourly today, full answers are followed backwards."""
-    server.funding_interval_ms = HOUR_MS
-    server.stated_funding_ms = 8 * HOUR_MS
-    start = NOW - 70 * DAY_MS
-    asked = order(server, "bybit", start=from_ms(start), timeframes=(), funding=True)
-    assert only(fetch(asked, store)).error is None
-    funding = store.read_funding("bybit", "BTC")
-    assert funding is not None
-    assert funding.time.tolist() == [t for t, _ in server.rates(start, NOW)]
-
-
-def test_front_of_funding_comes_whole_or_not_at_all(
-    server: ExchangeServer, store: CandleStore
-) -> None:
-    """A failure while older rates come in leaves no gap between them and the stored ones."""
-    server.funding_interval_ms = HOUR_MS
-    span = {"timeframes": (), "funding": True}
-    fetch(order(server, "hyperliquid", start=from_ms(NOW - 10 * DAY_MS), **span), store)
-    before = store.read_funding("hyperliquid", "BTC")
-    server.faults = [Fault("slow", 2, "fundingHistory"), Fault("status", 1, "fundingHistory", 422)]
-    early = order(server, "hyperliquid", start=from_ms(NOW - 90 * DAY_MS), **span)
-    assert isinstance(only(fetch(early, store)).error, ExchangeError)
-    after = store.read_funding("hyperliquid", "BTC")
-    assert before is not None
-    assert after is not None
-    assert after.fingerprint == before.fingerprint
-    assert only(fetch(early, store)).new == 80 * 24
-
-
-# --- pace -------------------------------------------------------------------------------------
-
-
-def test_concurrency_is_bounded(server: ExchangeServer, store: CandleStore) -> None:
-    """With two places, two series are asked at once, never three."""
-    server.faults = [Fault("slow", 99, "klines", seconds=0.05)]
-    symbols, timeframes = ("BTC", "ETH", "SOL"), ("15m", "1h")
-    fetch(order(server, symbols=symbols, timeframes=timeframes, concurrency=2), store)
-    assert server.most_at_once == 2
-
-
-def test_rate_limiter_of_ccxt_is_on(server: ExchangeServer, store: CandleStore) -> None:
-    """Full pages, which weigh 5 on Binance, are a quarter of a second apart."""
-    start = from_ms(LAST_CLOSE - 4000 * QUARTER_MS)
-    fetch(order(server, start=start, rate_limit=True), store)
-    assert len(server.times("klines")) == 4
-    assert np.diff(server.times("klines")).min() > 0.2
-
-
-def test_hyperliquid_requests_weigh_what_is_published(
-    server: ExchangeServer, store: CandleStore
-) -> None:
-    """A snapshot weighs 20 plus 1 per 60 candles, and the limiter waits accordingly."""
-    asked = {"interval": "15m", "startTime": 0, "endTime": 600 * QUARTER_MS - 1}
-    request = {"type": "candleSnapshot", "req": asked}
-    assert _hyperliquid_weight(None, None, None, request) == pytest.approx(30.0)
-    whole = request | {"req": asked | {"endTime": 10**12}}
-    assert _hyperliquid_weight(None, None, None, whole) == pytest.approx(20 + 5000 / 60)
-    rates = {"type": "fundingHistory", "startTime": 0, "endTime": 100 * HOUR_MS - 1}
-    assert _hyperliquid_weight(None, None, None, rates) == pytest.approx(25.0)
-    fetch(order(server, "hyperliquid", rate_limit=True), store)
-    # Markets weigh 20, twenty a second are free: the snapshot can't follow sooner than a second.
-    assert server.times("candleSnapshot")[0] - server.times("exchangeStatus")[0] >= 0.05
-    assert server.times("exchangeStatus")[0] - server.times("metaAndAssetCtxs")[0] > 0.8
-
-
-@given(failures=st.integers(1, 60), jitter=st.floats(0, 1))
-@settings(deadline=None)
-def test_waits_double_up_to_a_cap(failures: int, jitter: float) -> None:
-    """A wait lies between half and the whole of the doubled base, and below the cap."""
-    policy = Retry(base_s=0.5, cap_s=30.0)
-    full = min(30.0, 0.5 * 2 ** (failures - 1))
-    assert full / 2 <= policy.wait_s(failures, jitter) <= full
-
-
-def test_retry_policy_out_of_range_is_refused() -> None:
-    """Zero tries or negative waits are no policy."""
-    for wrong in ({"attempts": 0}, {"attempts": 51}, {"base_s": -1.0}, {"budget": -1}):
-        with pytest.raises(InputError):
-            Retry(**wrong)
-
-
-def test_retry_after_is_read_in_both_forms() -> None:
-    """Seconds and HTTP dates are understood, anything else is as good as no header."""
-    assert retry_after_s({"retry-AFTER": "7"}) == 7.0
-    later = datetime.now(UTC) + timedelta(seconds=90)
-    date = later.strftime("%a, %d %b %Y %H:%M:%S GMT")
-    assert retry_after_s({"Retry-After": date}) == pytest.approx(90, abs=5)
-    assert retry_after_s({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
-    assert retry_after_s({"Retry-After": "soon"}) is None
-    assert retry_after_s({}) is None
-
-
-def test_error_pages_become_one_short_line() -> None:
-    """Markup and line breaks are dropped, long texts cut, causes preferred."""
-    page = "<html><style>a{}</style><h1>502\nBad Gateway</h1></html>" + "x" * 500
-    assert shorten(page).startswith("502 Bad Gateway x")
-    assert len(shorten(page)) == 200
-    error = RuntimeError("outer")
-    error.__cause__ = OSError("inner")
-    assert reason(error) == "inner"
-
-
 @given(
     stored=st.sets(st.integers(0, 60)),
     first=st.integers(0, 60),
@@ -693,65 +394,3 @@ def test_missing_opens_are_the_asked_less_the_stored(
     found = missing_opens(have, first * step, (first + length) * step, step)
     asked = set(range(first, first + length)) if length > 0 else set()
     assert found.tolist() == sorted(n * step for n in asked - stored)
-
-
-# --- processes --------------------------------------------------------------------------------
-
-PROGRAM = """
-import sys
-from datetime import datetime
-from pathlib import Path
-from ftbt.data.fetch import FetchOrder, fetch
-from ftbt.data.store import CandleStore
-root, url, start = sys.argv[1:4]
-order = FetchOrder("binance", ("BTC", "ETH"), ("15m",), start=datetime.fromisoformat(start),
-                   base_url=url, rate_limit=False)
-print(sum(outcome.new for outcome in fetch(order, CandleStore(Path(root)))))
-"""
-
-
-def run_program(server: ExchangeServer, store: CandleStore, start: int) -> subprocess.Popen[str]:
-    """Start a download in a process of its own."""
-    arguments = [str(store.root), server.url, from_ms(start).isoformat()]
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONWARNINGS": "ignore"},
-    )
-
-
-def test_two_processes_fill_one_store_without_loss(
-    server: ExchangeServer, store: CandleStore
-) -> None:
-    """Two downloads of overlapping spans at once store each bar exactly once."""
-    server.faults = [Fault("slow", 9999, "klines", seconds=0.02)]
-    starts = [LAST_CLOSE - 7000 * QUARTER_MS, LAST_CLOSE - 4000 * QUARTER_MS]
-    running = [run_program(server, store, start) for start in starts]
-    ends = [process.communicate(timeout=60) for process in running]
-    assert [process.returncode for process in running] == [0, 0], ends
-    rates = len(server.rates(starts[0], NOW))
-    assert sum(int(out) for out, _ in ends) == 2 * (7000 + rates)
-    for coin in ("BTC", "ETH"):
-        assert_stored(store, server, starts[0], coin=coin)
-
-
-def test_killed_download_goes_on_where_it_was(server: ExchangeServer, store: CandleStore) -> None:
-    """After kill -9 in the middle the store is sound, and the next run asks for the rest only."""
-    server.faults = [Fault("slow", 9999, "klines", seconds=0.05)]
-    start = LAST_CLOSE - 12_000 * QUARTER_MS
-    process = run_program(server, store, start)
-    deadline = time.monotonic() + 60
-    while store.last_open("binance", "BTC", "15m") is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
-    kept = len(store.read("binance", "BTC", "15m"))
-    assert 0 < kept < 12_000
-    server.faults = []
-    server.requests.clear()
-    outcome = only(fetch(order(server, start=from_ms(start)), store))
-    assert outcome.new == 12_000 - kept
-    assert server.count("klines") == -(-(12_000 - kept + 1) // 1000)
-    assert_stored(store, server, start)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +9,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from ftbt.report.figures.common import days, new_figure, time_axis
+from ftbt.report.figures.common import days, new_figure, small, time_axis, value_axis
 from ftbt.report.format import MINUS, price
 from ftbt.report.seen import Example, Factor, Zone
 from ftbt.report.theme import GAIN, INK, LOSS, MUTED, OUT, PAGE, POOL, Layout
@@ -34,7 +32,7 @@ def chart(layout: Layout, example: Example) -> Figure:
     start, end = candles[0, 0], candles[-1, 0] + example.candle_ms
     room = (end - start) * (0.24 if layout.narrow else 0.125)
     axes.set_xlim(*days([int(start), int(end + room)]))
-    low, high = _price_range(example, candles)
+    low, high = price_range(example)
     axes.set_ylim(low, high)
     spread = Spread(figure, axes, layout)
     for zone in example.zones:
@@ -44,23 +42,14 @@ def chart(layout: Layout, example: Example) -> Figure:
     _decision(axes, example, layout, high)
     _trade(axes, example, end, spread)
     time_axis(axes, layout)
-    axes.yaxis.set_major_locator(_price_ticks(low, high))
-    axes.yaxis.set_major_formatter(lambda value, _: price(value))
-    axes.tick_params(axis="y", labelleft=True)
+    value_axis(axes, price)
     _zone_names(axes, example, start, spread)
     return figure
 
 
-def _price_ticks(low: float, high: float) -> object:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
-
-    del low, high
-    return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
-
-
-def _price_range(example: Example, candles: Floats) -> tuple[float, float]:
+def price_range(example: Example) -> tuple[float, float]:
     """Return the drawn prices: candles, stop and targets; far away targets do not squeeze it."""
-    low, high = float(candles[:, 3].min()), float(candles[:, 2].max())
+    low, high = min(row[3] for row in example.candles), max(row[2] for row in example.candles)
     tall = high - low or high * 0.01
     for value in (example.stop, example.target1, example.target2):
         if value is not None and low - tall * 0.6 <= value <= high + tall * 0.6:
@@ -78,7 +67,9 @@ def _candles(axes: Axes, candles: Floats, candle_ms: int) -> None:
     for chosen, face in ((rising, PAGE), (~rising, MUTED)):
         points: list[tuple[float, float]] = []
         codes: list[np.uint8] = []
-        for x, (_, opened, top, bottom, closed) in zip(middle[chosen], candles[chosen], strict=True):
+        for x, (_, opened, top, bottom, closed) in zip(
+            middle[chosen], candles[chosen], strict=True
+        ):
             upper, lower = max(opened, closed), min(opened, closed)
             points += [(x, upper), (x, top), (x, lower), (x, bottom)]
             codes += [Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO]
@@ -104,12 +95,20 @@ def _zone(axes: Axes, zone: Zone, example: Example, end: float) -> None:
     for x, width, alpha in ((first, known - first, 0.20), (known, last - known, 0.07)):
         axes.add_patch(
             Rectangle(
-                (x, zone.bottom), width, height, facecolor=colour, alpha=alpha, linewidth=0, zorder=2
+                (x, zone.bottom),
+                width,
+                height,
+                facecolor=colour,
+                alpha=alpha,
+                linewidth=0,
+                zorder=2,
             )
         )
     for level in (zone.bottom, zone.top):
         line = (0, (1, 1.5)) if zone.kind == "gap" else "solid"
-        axes.plot([first, known], [level] * 2, color=colour, linewidth=0.8, linestyle=line, zorder=2)
+        axes.plot(
+            [first, known], [level] * 2, color=colour, linewidth=0.8, linestyle=line, zorder=2
+        )
 
 
 class Spread:
@@ -127,9 +126,7 @@ class Spread:
         left -= width if right else 0.0
         box = (left, middle - self.font * 0.7, left + width, middle + self.font * 0.7)
         for other in self.taken:
-            if (
-                box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
-            ):
+            if box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]:
                 return False
         self.taken.append(box)
         return True
@@ -160,7 +157,7 @@ def _decision(axes: Axes, example: Example, layout: Layout, top: float) -> None:
         ha="right",
         va="top",
         color=MUTED,
-        fontsize="small",
+        fontsize=small(),
     )
 
 
@@ -202,13 +199,11 @@ def _names_at_right(
             textcoords="offset points",
             va="center",
             color=colour,
-            fontsize="small",
+            fontsize=small(),
         )
 
 
-def _push_apart(
-    values: list[float], least: float, limits: tuple[float, float]
-) -> list[float]:
+def _push_apart(values: list[float], least: float, limits: tuple[float, float]) -> list[float]:
     """Return rising *values* at least *least* apart, as near as possible to where they were."""
     places = list(values)
     for _ in range(50):
@@ -238,7 +233,7 @@ def _zone_names(axes: Axes, example: Example, start: float, spread: Spread) -> N
         colour = POOL if zone.kind == "pool" else GAIN if zone.side > 0 else LOSS
         y = zone.top + spread.row() * 0.45
         if spread.free(x, y, name):
-            axes.text(x, y, name, color=colour, fontsize="small", va="center", zorder=5)
+            axes.text(x, y, name, color=colour, fontsize=small(), va="center", zorder=5)
 
 
 def confidence(layout: Layout, factors: tuple[Factor, ...]) -> Figure:
@@ -258,7 +253,7 @@ def confidence(layout: Layout, factors: tuple[Factor, ...]) -> Figure:
             textcoords="offset points",
             va="center",
             color=MUTED,
-            fontsize="small",
+            fontsize=small(),
         )
     axes.set_yticks(place, [item.name for item in factors])
     axes.tick_params(axis="y", labelcolor=INK)

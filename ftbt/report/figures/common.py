@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -107,12 +108,19 @@ def count_tick(value: float) -> str:
     return number(value, 0) if abs(value - round(value)) < 1e-9 else ""
 
 
-def key(axes: Axes, columns: int, handles: Sequence[object] | None = None) -> None:
-    """Put a legend in one row above the axes, flush left."""
+def small() -> float:
+    """Return the font size of notes inside a drawing."""
+    return float(mpl.rcParams["font.size"]) - 1.0
+
+
+def key(
+    axes: Axes, columns: int, handles: Sequence[object] | None = None, *, right: bool = False
+) -> None:
+    """Put a legend in one row above the axes, flush left or (beside a title) right."""
     more = {} if handles is None else {"handles": list(handles)}
     axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
+        loc="lower right" if right else "lower left",
+        bbox_to_anchor=(1.0 if right else 0.0, 1.0),
         ncols=columns,
         borderaxespad=0.2,
         borderpad=0.0,

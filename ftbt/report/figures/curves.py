@@ -17,11 +17,12 @@ from ftbt.report.figures.common import (
     new_figure,
     percent_tick,
     say,
+    small,
     thin,
     time_axis,
     value_axis,
 )
-from ftbt.report.theme import HOLD, MUTED, OUT, RULE, WITHIN, Layout
+from ftbt.report.theme import HOLD, MUTED, OUT, PAGE, RULE, WITHIN, Layout
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,8 +53,18 @@ class Mark:
 _STYLE: dict[str, dict[str, object]] = {
     "out": {"color": OUT, "linewidth": 1.9, "zorder": 4},
     "within": {"color": WITHIN, "linewidth": 1.2, "zorder": 3},
-    "hold": {"color": HOLD, "linewidth": 1.2, "linestyle": (0, (4, 2)), "zorder": 2},
+    # Rings tell the line apart without its colour.
+    "hold": {
+        "color": HOLD,
+        "linewidth": 1.0,
+        "marker": "o",
+        "markersize": 4.0,
+        "markerfacecolor": PAGE,
+        "markeredgewidth": 1.0,
+        "zorder": 2,
+    },
 }
+RINGS = 9
 
 
 def wants_log(curves: Sequence[Curve]) -> bool:
@@ -85,7 +96,8 @@ def equity(
     else:
         value_axis(top)
         top.axhline(capital, color=MUTED, linewidth=0.8, zorder=1.5)
-    key(top, 3)
+    handles, _ = top.get_legend_handles_labels()
+    key(top, 3, handles[::-1])
     _lines(bottom, drawdowns, fill="out")
     value_axis(bottom, percent_tick, ticks=3)
     bottom.set_ylim(top=0.0)
@@ -103,7 +115,8 @@ def _lines(axes: Axes, curves: Sequence[Curve], fill: str = "") -> None:
     for curve in curves:
         kept = thin(curve.value)
         x, y = days(curve.time[kept]), curve.value[kept]
-        axes.plot(x, y, label=curve.label, **_STYLE[curve.role])  # type: ignore[arg-type]
+        rings = max(1, len(kept) // RINGS)
+        axes.plot(x, y, label=curve.label, markevery=rings, **_STYLE[curve.role])  # type: ignore[arg-type]
         if curve.role == fill:
             axes.fill_between(x, y, 0.0, color=OUT, alpha=0.14, linewidth=0)
 
@@ -120,10 +133,11 @@ def _windows(axes: Sequence[Axes], marks: Sequence[Mark], *, label: bool) -> Non
             if marks.index(mark) % every == 0:
                 axes[0].annotate(
                     mark.label + (" failed" if mark.failed else ""),
-                    (start, 0.0),
+                    (start, 1.0),
                     xycoords=("data", "axes fraction"),
-                    xytext=(3, 3),
+                    xytext=(3, -3),
                     textcoords="offset points",
+                    va="top",
                     color=MUTED,
-                    fontsize="small",
+                    fontsize=small(),
                 )

@@ -17,6 +17,7 @@ from ftbt.report.figures.common import (
     percent_tick,
     say,
     short,
+    small,
     value_axis,
     zero_line,
 )
@@ -42,7 +43,7 @@ class Bins:
 def bins_of(values: Floats, *, most: int = 40, whole_from: float | None = None) -> Bins:
     """Return a histogram whose edges are round numbers, 0 among them when the values straddle it.
 
-    The step is the rounded one of Freedman and Diaconis (1981). The far tails (beyond 0.5 % and
+    The step is about half of Freedman and Diaconis' (1981), rounded up. The far tails (beyond 0.5 % and
     99.5 %) are gathered in the outermost bins, so that one outlier does not flatten the rest.
 
     Args:
@@ -53,7 +54,7 @@ def bins_of(values: Floats, *, most: int = 40, whole_from: float | None = None) 
     low, high = (float(item) for item in np.quantile(values, (0.005, 0.995)))
     quarter = float(np.subtract(*np.quantile(values, (0.75, 0.25))))
     wanted = 2.0 * quarter / len(values) ** (1 / 3)
-    step = _round_step(max(wanted, (high - low) / most, whole_from or 0.0, 1e-9))
+    step = _round_step(max(0.5 * wanted, (high - low) / most, whole_from or 0.0, 1e-9))
     first, last = np.floor(low / step), np.floor(high / step) + 1
     edges = np.arange(first, last + 1) * step
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
@@ -112,7 +113,7 @@ def _mark(axes: Axes, name: str, value: float) -> None:
         ha="left" if left_half else "right",
         va="top",
         color=INK,
-        fontsize="small",
+        fontsize=small(),
     )
 
 
@@ -140,13 +141,12 @@ def excursions(layout: Layout, mae: Floats, mfe: Floats, won: NDArray[np.bool_])
         )
     axes.set_xlabel("Worst price against the entry")
     axes.set_title("Best price for the entry", color=MUTED, fontweight="normal")
-    axes.title.set_y(1.07)
     value_axis(axes, percent_tick, ticks=4 if layout.narrow else 7, axis="x")
     value_axis(axes, percent_tick, ticks=5)
     axes.grid(visible=True, axis="both")
     axes.set_ylim(bottom=0.0)
     axes.set_xlim(right=0.0)
-    key(axes, 2)
+    key(axes, 2, right=True)
     return figure
 
 
@@ -164,13 +164,13 @@ def counts_by_name(
     for y, count, total in zip(place, counts, sums, strict=True):
         colour = GAIN if total > 0 else LOSS if total < 0 else MUTED
         axes.annotate(
-            f"{count:,}   net {short(total)}",
+            f"{count:,} · net {short(total)}",
             (count, y),
             xytext=(5, 0),
             textcoords="offset points",
             va="center",
             color=colour,
-            fontsize="small",
+            fontsize=small(),
         )
     axes.set_yticks(place, names)
     axes.tick_params(axis="y", labelcolor=INK)

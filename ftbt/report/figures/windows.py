@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ftbt.report.figures.common import key, new_figure, say, value_axis, zero_line
+from ftbt.report.figures.common import key, new_figure, say, small, value_axis, zero_line
 from ftbt.report.format import plain
 from ftbt.report.theme import INK, MUTED, OUT, RULE, WITHIN, Layout
 
@@ -39,7 +39,7 @@ def pairs(
         for i in np.flatnonzero(np.isnan(values)):
             axes.text(
                 i + x, 0.0, "n/a", rotation=90, ha="center", va="bottom", color=MUTED,
-                fontsize="small",
+                fontsize=small(),
             )  # fmt: skip
     zero_line(axes)
     value_axis(axes, write, ticks=5)
@@ -48,7 +48,6 @@ def pairs(
     axes.set_xlabel("Window")
     axes.set_xlim(-0.6, len(labels) - 0.4)
     axes.set_title(title, color=MUTED, fontweight="normal")
-    axes.title.set_y(1.09)
     key(
         axes,
         2,
@@ -56,6 +55,7 @@ def pairs(
             Patch(facecolor=WITHIN, linewidth=0, label="In-sample"),
             Patch(facecolor=OUT, linewidth=0, label="Out-of-sample"),
         ],
+        right=True,
     )
     return figure
 
@@ -82,10 +82,11 @@ def drift(layout: Layout, labels: Sequence[str], tracks: Sequence[Track]) -> Fig
     """Draw one strip per parameter: its value in each window, the strip being its whole range."""
     columns = 1 if layout.narrow else 2
     rows = -(-len(tracks) // columns)
-    figure = new_figure(layout, 30 + 82 * max(rows, 1))
+    figure = new_figure(layout, 34 + 88 * max(rows, 1))
     if not tracks:
         say(figure.subplots(), "no parameter was searched")
         return figure
+    figure.get_layout_engine().set(hspace=0.08, wspace=0.05)  # type: ignore[union-attr, call-arg]
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     flat: list[Axes] = [grid[row][column] for row in range(rows) for column in range(columns)]
     for axes, track in zip(flat, tracks, strict=False):

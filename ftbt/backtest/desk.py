@@ -1,0 +1,288 @@
+"""The desk: fills orders, keeps the account, and settles what hangs on a fill.
+
+It knows nothing of bars and paths (`matching.py`) nor of what Backtrader reads (`broker.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from backtrader.order import BuyOrder, Order, SellOrder
+
+from ftbt.backtest import fills
+from ftbt.backtest.book import CLOSED_BY, NAN, Book
+from ftbt.backtest.result import FILL, ORDER, ExitReason, Kind, Role, Status
+from ftbt.backtest.settings import Settings
+from ftbt.backtest.working import Bracket, Working
+from ftbt.data.feed import to_bt_time
+from ftbt.data.precision import floor_size
+
+NO_MARGIN = "not enough margin"
+
+
+class Desk:
+    """Account, fills and orders of one run.
+
+    Attributes:
+        cash: capital plus all realised profit, fees and funding.
+        books: Backtrader feed -> the symbol's book.
+        orders: every order of the run, in the order it was sent.
+        refused: why orders were not taken, words -> count.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        notify: Callable[[Any], None],
+        commission: Callable[[Any], Any],
+    ) -> None:
+        self.settings = settings
+        self.notify = notify
+        self.commission = commission
+        self.cash = settings.capital
+        self.books: dict[Any, Book] = {}
+        self.orders: list[Working] = []
+        self.by_ref: dict[int, Working] = {}
+        self.fills: list[tuple[Any, ...]] = []
+        self.refused: Counter[str] = Counter()
+
+    def enlist(self, working: Working) -> None:
+        """Count *working* among the orders of the run."""
+        self.orders.append(working)
+        self.by_ref[working.order.ref] = working
+
+    def equity(self) -> float:
+        """Return the equity at the last prices."""
+        return self.cash + sum(b.profit(b.price) for b in self.books.values() if b.size)
+
+    def margin_used(self) -> float:
+        """Return the initial margin of all positions."""
+        return sum(abs(b.size) * b.price / b.leverage for b in self.books.values() if b.size)
+
+    def equity_at(self, book: Book, price: float) -> float:
+        """Return the equity when *book* trades at *price* and the others at their last."""
+        others = sum(b.profit(b.price) for b in self.books.values() if b is not book)
+        return self.cash + others + book.profit(price)
+
+    def liquidation_price(self, book: Book) -> float:
+        """Return the price at which equity falls to the maintenance margin, NaN for none."""
+        equity = self.equity_at(book, book.price)
+        level = fills.liquidation_price(book.size, book.price, equity, book.maintenance)
+        return float(level)
+
+    def liquidate(self, book: Book, price: float) -> None:
+        """Close the position by force; the loss ends where the equity ends (see `fill`)."""
+        self._force(book, price, price, ExitReason.LIQUIDATION)
+
+    def _force(self, book: Book, price: float, plain: float, reason: ExitReason) -> None:
+        """Close the position with an order of the broker's own."""
+        make = SellOrder if book.size > 0 else BuyOrder
+        owner = book.trade.entry.order.owner if book.trade is not None else None
+        order = make(owner=owner, data=book.data, size=abs(book.size), exectype=Order.Market,
+                     simulated=True)  # fmt: skip
+        order.addcomminfo(self.commission(book.data))
+        working = Working(
+            number=len(self.orders) + 1,
+            order=order,
+            side=-1 if book.size > 0 else 1,
+            kind=Kind.MARKET,
+            role=Role.EXIT,
+            size=abs(book.size),
+            price=price,
+            limit=price,
+            bar=book.bar,
+            remaining=abs(book.size),
+            exit_reason=int(reason),
+        )
+        self.enlist(working)
+        order.submit(None)
+        order.accept(None)
+        book.active.append(working)
+        self.fill(book, working, price, plain, maker=False)
+
+    def pay_funding(self, book: Book, rate: float, price: float) -> None:
+        """Book one or more hourly payments: positive rate, longs pay."""
+        paid = book.size * price * rate
+        self.cash -= paid
+        if book.trade is not None:
+            book.trade.funding += paid
+
+    def end(self, book: Book, working: Working, status: Status) -> None:
+        """End *working* and everything that hangs on it."""
+        self.close_order(working, status, book.bar)
+        if working in book.active:
+            book.active.remove(working)
+        bracket = working.bracket
+        if bracket is not None and bracket.entry is working and not working.filled:
+            for child in bracket.children:
+                if child.status == Status.OPEN:
+                    self.end(book, child, Status.CANCELLED)
+
+    def fill(
+        self, book: Book, working: Working, price: float, plain: float, *, maker: bool
+    ) -> None:
+        """Fill all that remains of *working*, then settle what hangs on it."""
+        size = working.remaining
+        if working.reduces:
+            size = min(size, abs(book.size)) if working.side * book.size < 0 else 0.0
+        if size <= 0.0:
+            self.end(book, working, Status.CANCELLED)
+            return
+        if not self._has_margin(book, working, size, price):
+            self.refused[NO_MARGIN] += 1
+            self.end(book, working, Status.MARGIN)
+            return
+        ruin = self._ruin(book, working)
+        beyond = working.side * (price - ruin) > 0.0  # False for NaN
+        if beyond:
+            price = plain = ruin
+        self._settle(book, working, size, price, plain, maker)
+        if beyond and not book.size:  # ruin is zero, not a rounding error beside it
+            self.cash -= self.equity_at(book, price)
+        book.active.remove(working)
+        self._after_fill(book, working, size, price)
+
+    def _ruin(self, book: Book, working: Working) -> float:
+        """Return the price at which an exit and its fee leave nothing, NaN for none or an entry."""
+        if working.side * book.size >= 0.0:
+            return NAN
+        equity = self.equity_at(book, book.price)
+        fee = self.settings.taker_fee
+        return float(fills.liquidation_price(book.size, book.price, equity, fee))
+
+    def _has_margin(self, book: Book, working: Working, size: float, price: float) -> bool:
+        after = book.size + working.side * size
+        if abs(after) <= abs(book.size) or (after * book.size < 0 and abs(after) <= abs(book.size)):
+            return True
+        others = sum(
+            abs(b.size) * b.price / b.leverage for b in self.books.values() if b is not book
+        )
+        needed = abs(after) * price / book.leverage + others
+        # A hair of tolerance: the size was cut at another price of the same value.
+        return needed <= self.equity_at(book, price) * (1.0 + 1e-9)
+
+    def _settle(
+        self, book: Book, working: Working, size: float, price: float, plain: float, maker: bool
+    ) -> None:
+        """Book price, fee and trade of a fill, and tell Backtrader."""
+        before = book.position.price
+        signed = working.side * size
+        opened, closed = book.move(signed, price)
+        profit = -working.side * closed * (price - before)
+        rate = self.settings.maker_fee if maker else self.settings.taker_fee
+        fee = size * price * rate
+        slippage = size * abs(price - plain)
+        self.cash += profit - fee
+        reason = self._reason(working) if closed else 0
+        self.fills.append(
+            (working.number, book.bar, book.time, working.side, size, price, fee, slippage,
+             int(maker), reason)
+        )  # fmt: skip
+        self._trade_of(book, working, opened, closed, price, fee, slippage, reason)
+        share = closed / size
+        order = working.order
+        order.execute(
+            to_bt_time(book.time), signed, price,
+            working.side * closed, closed * price, fee * share,
+            working.side * opened, opened * price, fee * (1.0 - share),
+            0.0, profit, book.size, book.position.price,
+        )  # fmt: skip
+        working.filled, working.remaining = size, 0.0
+        working.status, working.end_bar = Status.FILLED, book.bar
+        order.completed()
+        self.notify(order)
+
+    def _trade_of(
+        self, book: Book, working: Working, opened: float, closed: float, price: float,
+        fee: float, slippage: float, reason: int,
+    ) -> None:  # fmt: skip
+        """Carry the fill into the trade in progress; a reversal ends one and begins another."""
+        whole = opened + closed
+        if closed:
+            book.record(working, 0.0, closed, price)
+            self._charge(book, fee * closed / whole, slippage * closed / whole)
+            if opened or not book.size:
+                book.finish_trade(reason)
+        if opened:
+            book.record(working, opened, 0.0, price)
+            self._charge(book, fee * opened / whole, slippage * opened / whole)
+
+    @staticmethod
+    def _charge(book: Book, fee: float, slippage: float) -> None:
+        if book.trade is not None:
+            book.trade.fees += fee
+            book.trade.slippage += slippage
+
+    @staticmethod
+    def _reason(working: Working) -> int:
+        if working.exit_reason:
+            return working.exit_reason
+        if working.moved:
+            return int(ExitReason.BREAK_EVEN)
+        if working.role in CLOSED_BY:
+            return int(CLOSED_BY[working.role])
+        if working.is_stop_kind:
+            return int(ExitReason.STOP)
+        return int(ExitReason.TARGET1 if working.kind == Kind.LIMIT else ExitReason.SIGNAL)
+
+    def _after_fill(self, book: Book, working: Working, size: float, price: float) -> None:
+        bracket = working.bracket
+        if bracket is not None and bracket.entry is working:
+            bracket.remaining, bracket.entry_price = size, price
+            for child in bracket.children:
+                child.active, child.remaining = True, min(child.remaining, size)
+                child.rests = not book.opening
+        elif bracket is not None:
+            bracket.remaining -= size
+            bracket.target_hit |= working.role in (Role.TARGET1, Role.TARGET2)
+            self._shrink(book, bracket)
+        if working.one_cancels is not None:
+            for other in [w for w in book.active if w.number in working.one_cancels]:
+                self.end(book, other, Status.CANCELLED)
+        if not book.size:
+            for child in book.children():
+                self.end(book, child, Status.CANCELLED)
+
+    def _shrink(self, book: Book, bracket: Bracket) -> None:
+        """Let the other children close no more than what is left of their entry."""
+        left = floor_size(max(0.0, bracket.remaining) + 1e-12, book.decimals)
+        bracket.remaining = left
+        for child in bracket.children:
+            if child.status == Status.OPEN:
+                child.remaining = min(child.remaining, left)
+                if child.remaining <= 0.0:
+                    self.end(book, child, Status.CANCELLED)
+
+    def finish(self, book: Book, slip: float) -> None:
+        """End the run flat: cancel what waits, leave at the last close with cost."""
+        for working in list(book.active):
+            self.end(book, working, Status.CANCELLED)
+        if book.size:
+            side = -1 if book.size > 0 else 1
+            self._force(book, fills.slipped(side, book.price, slip), book.price, ExitReason.END)
+
+    def close_order(self, working: Working, status: Status, bar: int) -> None:
+        """Mark *working* as ended without a fill, and tell its owner."""
+        working.status, working.end_bar, working.active = status, bar, False
+        order = working.order
+        if status == Status.EXPIRED:
+            order.status = Order.Expired
+            order.executed.dt = to_bt_time(0)
+        elif status == Status.MARGIN:
+            order.margin()
+        elif status == Status.REJECTED:
+            order.reject(None)
+        else:
+            order.cancel()
+        self.notify(order)
+
+    def order_records(self) -> Any:
+        """Return all orders of the run as ORDER records."""
+        return np.array([working.row() for working in self.orders], ORDER)
+
+    def fill_records(self) -> Any:
+        """Return all fills of the run as FILL records."""
+        return np.array(self.fills, FILL)

@@ -1,0 +1,144 @@
+"""Assumptions and limits: what the back-test took for granted, and what it cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftbt.report.blocks import Block, Facts, Points, Prose, Section
+from ftbt.report.format import MISSING, money, percent, plural
+from ftbt.report.source import Source
+
+_FILLS = (
+    (
+        "Decisions",
+        (
+            "are made at the close of a bar from closed bars only; what is ordered can first trade in"
+            " the next bar. Values of a higher timeframe exist once that bar has closed."
+        ),
+    ),
+    (
+        "Fills",
+        (
+            "follow OHLC: a market order fills at the next open plus slippage; a limit only when price"
+            " trades through it; a stop at its price or the open beyond it, plus slippage."
+        ),
+    ),
+    (
+        "Doubt is resolved against the strategy:",
+        (
+            "stop and target in one bar count as the stop, and a position entered inside a bar cannot"
+            " take profit in it, unless finer bars show the order of events."
+        ),
+    ),
+    (
+        "Size of the market",
+        "is not modelled: orders do not move the price, and limit orders are filled whole.",
+    ),
+    (
+        "The past",
+        (
+            "is one path of many. Exchanges fail, liquidity dries up, symbols that died are missing"
+            " from what can be downloaded today. None of this is in the numbers."
+        ),
+    ),
+)
+
+
+def build(source: Source) -> Sequence[Block]:
+    """Return money and costs, the model's rules, what is not modelled, the run's own notes."""
+    run = source.run
+    blocks: list[Block] = [Facts(_money(source)), Points(_points(source))]
+    if run.summary.notes:
+        blocks.append(Prose(list(run.summary.notes), "Notes of this run"))
+    return blocks
+
+
+def _money(source: Source) -> list[tuple[str, str]]:
+    settings = source.run.manifest.settings
+    costs = source.costs
+    share = (
+        f"{percent(costs['total'] / costs['before'])} of the profit before costs"
+        if costs["before"] > 0
+        else "there was no profit before costs"
+    )
+    pairs = [
+        ("Capital and costs", source.run.manifest.settings_text),
+        (
+            "Paid out of sample",
+            (
+                f"fees {money(costs['fees'])}, slippage {money(costs['slippage'])}, funding"
+                f" {_funding(source)}; together {money(costs['total'])}: {share}"
+            ),
+        ),
+        ("Funding", _funding_model(source)),
+        ("Venue's rules", "; ".join(_rules(source))),
+    ]
+    if "leverage" in settings:
+        pairs.append(
+            (
+                "Margin",
+                (
+                    "linear perpetual; liquidated when equity falls to the maintenance margin,"
+                    " notional / (2 × highest leverage) of the symbol"
+                ),
+            )
+        )
+    return pairs
+
+
+def _funding(source: Source) -> str:
+    return money(source.costs["funding"]) if source.run.summary.funding_modelled else MISSING
+
+
+def _funding_model(source: Source) -> str:
+    if source.run.summary.funding_modelled:
+        return "hourly, signed size × price × rate, from the rates that came with the data"
+    missing = [one.symbol for one in source.run.manifest.data if one.funding is None]
+    names = f" ({', '.join(missing)})" if missing else ""
+    return (
+        f"funding: not modelled{names}. No rates came with the data; on a real venue a perpetual"
+        " pays or receives funding every hour."
+    )
+
+
+def _rules(source: Source) -> list[str]:
+    return [
+        f"{one.symbol}: sizes to {one.size_decimals} decimals, at most {one.max_leverage:g}x,"
+        f" least order {money(one.min_notional)}"
+        for one in source.run.manifest.data
+    ]
+
+
+def _points(source: Source) -> list[tuple[str, str]]:
+    found = list(_FILLS)
+    data = source.run.manifest.data
+    holes = sum(one.missing_bars for one in data)
+    if holes:
+        found.append(
+            (
+                f"{plural(holes, 'bar')} missing.",
+                "The data were split there: no line, no trade crosses a hole.",
+            )
+        )
+    details = sorted({one.detail_timeframe for one in data if one.detail_timeframe})
+    found.append(
+        ("Detail bars:", f"{', '.join(details)} bars resolve the path inside a bar.")
+        if details
+        else ("No detail bars:", "inside a bar the pessimistic order of events is assumed.")
+    )
+    if source.run.synthetic:
+        found.append(
+            (
+                "Synthetic market:",
+                "the prices are made up. Nothing here says anything about a real market.",
+            )
+        )
+    return found
+
+
+SECTION = Section(
+    "limits",
+    "Assumptions and limits",
+    build,
+    "A back-test is a model. These are its rules, and what it cannot know.",
+)

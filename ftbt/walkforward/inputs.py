@@ -1,0 +1,307 @@
+"""From an experiment to everything that a run needs, checked before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftbt.backtest.engine import ENGINES
+from ftbt.backtest.settings import Settings
+from ftbt.config import Experiment
+from ftbt.data.market import Market
+from ftbt.data.resolve import load_markets
+from ftbt.data.timeframe import Timeframe, parse_time, to_ms
+from ftbt.errors import ConfigError, did_you_mean
+from ftbt.strategy.loader import StrategyRef, find_strategy
+from ftbt.strategy.parameters import warmup_bars
+from ftbt.walkforward.fingerprint import code_hash, command_of, run_id_of, versions
+from ftbt.walkforward.objective import objective_named
+from ftbt.walkforward.pieces import Clock, clock_of, cut
+from ftbt.walkforward.result import (
+    FORMAT,
+    Manifest,
+    PlanFacts,
+    SearchFacts,
+    StrategyFacts,
+    SymbolFacts,
+    WindowFacts,
+)
+from ftbt.walkforward.search import SAMPLER_TEXT
+from ftbt.walkforward.space import Space, describe, space_of
+from ftbt.walkforward.tasks import WindowTask
+from ftbt.walkforward.windows import (
+    Plan,
+    Span,
+    Window,
+    lay_windows,
+    plan_of,
+    require_windows,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A checked experiment with its data.
+
+    Attributes:
+        experiment: as asked.
+        strategy: which one.
+        markets: segments of each symbol, in the order of the experiment.
+        settings: money and costs.
+        space: what is searched.
+        plan, clock, windows: where training and tests lie.
+        trials: per window; one when there is nothing to search.
+        manifest: all of it in plain values.
+    """
+
+    experiment: Experiment
+    strategy: StrategyRef
+    markets: Mapping[str, Sequence[Market]]
+    settings: Settings
+    space: Space
+    plan: Plan
+    clock: Clock
+    windows: Sequence[Window]
+    trials: int
+    manifest: Manifest
+
+    def tasks(self, work: Path, parent: int | None) -> list[WindowTask]:
+        """Return one task per window; *work* holds their folders."""
+        return [self._task(window, work, parent) for window in self.windows]
+
+    def _task(self, window: Window, work: Path, parent: int | None) -> WindowTask:
+        search = self.experiment.search
+
+        def pieces(spans: Sequence[Span]) -> Any:
+            return tuple(
+                replace(cut(segments, spans, self.clock, self.plan.warmup), symbol=symbol)
+                for symbol, segments in self.markets.items()
+            )
+
+        return WindowTask(
+            strategy=self.strategy,
+            window=window,
+            train=pieces(window.train),
+            test=pieces((window.test,)),
+            space=self.space,
+            settings=self.settings,
+            engine=self.experiment.backtest.engine,
+            trials=self.trials,
+            objective=search.objective,
+            min_trades=search.min_trades,
+            selection=search.selection,
+            seed=search.seed,
+            folder=work / f"window-{window.number:03d}",
+            parent=parent,
+        )
+
+
+def prepare(
+    experiment: Experiment, *, store: Path | None = None, experiment_file: str | None = None
+) -> Inputs:
+    """Return the inputs of a run.
+
+    Args:
+        experiment: what is asked.
+        store: folder of the candle store; None is the default one.
+        experiment_file: name of the file it came from, for the command that repeats it.
+
+    Raises:
+        InputError: anything that the experiment names and that cannot be used.
+    """
+    _check_words(experiment)
+    strategy = find_strategy(experiment.strategy.name)
+    cls = strategy.load()
+    timeframe = Timeframe.parse(experiment.data.timeframe)
+    part = experiment.strategy
+    space = space_of(cls, timeframe, part.parameters, part.ranges)
+    settings = Settings(**experiment.backtest.money())
+    plan = plan_of(experiment.walk_forward, timeframe, warmup_bars(cls, timeframe))
+    markets = _load(experiment, store)
+    clock = clock_of(list(markets.values()))
+    windows = lay_windows(clock.bars, plan)
+    require_windows(windows, clock.bars, plan, timeframe)
+    trials = experiment.search.trials if space.ranges else 1
+    manifest = _manifest(
+        experiment, experiment_file, strategy, cls, space, settings, plan, clock, windows, markets
+    )
+    return Inputs(
+        experiment, strategy, markets, settings, space, plan, clock, windows, trials, manifest
+    )
+
+
+def _check_words(experiment: Experiment) -> None:
+    objective_named(experiment.search.objective)
+    engine = experiment.backtest.engine
+    if engine not in ENGINES:
+        hint = did_you_mean(engine, ENGINES)
+        raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}{hint}")
+    symbols = experiment.data.symbols
+    twice = [symbol for symbol in symbols if symbols.count(symbol) > 1]
+    if twice:
+        raise ConfigError(f"symbol {twice[0]} is given twice")
+
+
+def _load(experiment: Experiment, store: Path | None) -> dict[str, list[Market]]:
+    data = experiment.data
+    found: dict[str, list[Market]] = {}
+    for symbol in data.symbols:
+        segments = load_markets(
+            data.source,
+            symbol,
+            data.timeframe,
+            start=parse_time(data.start) if data.start else None,
+            end=parse_time(data.end) if data.end else None,
+            holes=data.holes,
+            detail=data.detail,
+            store_root=store,
+        )
+        name = segments[0].symbol
+        if name in found:
+            raise ConfigError(f"symbols {', '.join(data.symbols)}: {name} is meant twice")
+        found[name] = segments
+    if data.fingerprint:
+        _check_fingerprint(data.fingerprint, found)
+    return found
+
+
+def _check_fingerprint(expected: str, markets: Mapping[str, Sequence[Market]]) -> None:
+    actual = [_fingerprint([market.candles.fingerprint for market in segments])
+              for segments in markets.values()]  # fmt: skip
+    wanted = expected.split("+")
+    same = len(wanted) == len(actual) and all(
+        len(short) >= 8 and whole.startswith(short)
+        for short, whole in zip(wanted, actual, strict=True)
+    )
+    if not same:
+        raise ConfigError(
+            f"data.fingerprint is {expected}, but the candles have"
+            f" {'+'.join(whole[:12] for whole in actual)}: the data changed since the experiment"
+            " was written"
+        )
+
+
+def _fingerprint(parts: Sequence[str]) -> str:
+    """Return the fingerprint of segments: their own when there is only one."""
+    return parts[0] if len(parts) == 1 else hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _symbol_facts(symbol: str, segments: Sequence[Market]) -> SymbolFacts:
+    first, last = segments[0].candles, segments[-1].candles
+    bars = sum(len(market.candles) for market in segments)
+    start, end = to_ms(first.start), to_ms(last.end)
+    funding = segments[0].funding
+    details = [market.detail for market in segments if market.detail is not None]
+    rules = segments[0].instrument
+    return SymbolFacts(
+        symbol=symbol,
+        timeframe=first.timeframe.text,
+        source=first.source,
+        synthetic=first.synthetic,
+        start_ms=start,
+        end_ms=end,
+        bars=bars,
+        segments=len(segments),
+        missing_bars=(end - start) // first.timeframe.ms - bars,
+        fingerprint=_fingerprint([market.candles.fingerprint for market in segments]),
+        funding=None if funding is None else funding.fingerprint,
+        detail_timeframe=details[0].timeframe.text if details else None,
+        detail=_fingerprint([detail.fingerprint for detail in details]) if details else None,
+        size_decimals=rules.size_decimals,
+        max_leverage=rules.max_leverage,
+        min_notional=rules.min_notional,
+    )
+
+
+def _manifest(
+    experiment: Experiment,
+    experiment_file: str | None,
+    strategy: StrategyRef,
+    cls: type[Any],
+    space: Space,
+    settings: Settings,
+    plan: Plan,
+    clock: Clock,
+    windows: Sequence[Window],
+    markets: Mapping[str, Sequence[Market]],
+) -> Manifest:
+    data = tuple(_symbol_facts(symbol, segments) for symbol, segments in markets.items())
+    search = experiment.search
+    objective = objective_named(search.objective)
+    manifest = Manifest(
+        format=FORMAT,
+        run_id="",
+        title=experiment.title,
+        hypothesis=experiment.hypothesis,
+        synthetic=any(one.synthetic for one in data),
+        strategy=StrategyFacts(
+            name=strategy.name,
+            class_name=strategy.class_name,
+            file=Path(strategy.path).name,
+            sha256=strategy.sha256,
+            description=(inspect.getdoc(cls) or "").partition("\n")[0],
+            fixed=plain(space.fixed),
+            defaults=plain(space.defaults),
+            space={name: describe(limits) for name, limits in space.ranges.items()},
+        ),
+        data=data,
+        plan=_plan_facts(experiment, plan, clock, windows),
+        windows=tuple(_window_facts(window, clock) for window in windows),
+        search=SearchFacts(
+            trials=search.trials if space.ranges else 1,
+            objective=objective.name,
+            objective_text=objective.text,
+            min_trades=search.min_trades,
+            selection=search.selection,
+            seed=search.seed,
+            sampler=SAMPLER_TEXT if space.ranges else "nothing to search",
+        ),
+        settings=settings.as_dict(),
+        settings_text=settings.describe(),
+        engine=experiment.backtest.engine,
+        versions=versions(),
+        code=code_hash(),
+        command=command_of(experiment, strategy, experiment_file),
+    )
+    return replace(manifest, run_id=run_id_of(asdict(manifest)))
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON takes them: numpy scalars unpacked, anything else as text."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)
+
+
+def _plan_facts(
+    experiment: Experiment, plan: Plan, clock: Clock, windows: Sequence[Window]
+) -> PlanFacts:
+    part = experiment.walk_forward
+    return PlanFacts(
+        train=str(part.train),
+        test=str(part.test),
+        step=str(part.step or part.test),
+        purge=str(part.purge),
+        embargo=str(part.embargo),
+        anchored=part.anchored,
+        short_last=part.short_last,
+        warmup_bars=plan.warmup,
+        untested_bars=clock.bars - windows[-1].test.stop,
+    )
+
+
+def _window_facts(window: Window, clock: Clock) -> WindowFacts:
+    def span(one: Span) -> tuple[int, int]:
+        return clock.open_ms(one.first), clock.open_ms(one.stop)
+
+    return WindowFacts(window.number, tuple(map(span, window.train)), span(window.test))
