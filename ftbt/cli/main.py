@@ -16,15 +16,15 @@ import click
 from ftbt import __version__
 from ftbt.errors import FtbtError, StorageError, did_you_mean
 
-# Command -> module and attribute. Modules are imported only when their command is called, so that
-# `ftbt --help` answers at once.
+# Command -> (module, what it does), in the order a newcomer needs them. A module has its command
+# under its own name, and is imported only when that is called: `ftbt --help` answers at once.
 COMMANDS = {
-    "walkforward": ("ftbt.cli.walkforward", "walkforward"),
-    "backtest": ("ftbt.cli.backtest", "backtest"),
-    "strategies": ("ftbt.cli.strategies", "strategies"),
-    "data": ("ftbt.cli.data", "data"),
-    "report": ("ftbt.cli.report", "report"),
-    "completion": ("ftbt.cli.completion", "completion"),
+    "walkforward": ("ftbt.cli.walkforward", "Optimise on the past, test on what came next."),
+    "backtest": ("ftbt.cli.backtest", "Run one strategy with one set of parameters."),
+    "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
+    "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
+    "report": ("ftbt.cli.report", "Render the report of a finished run again."),
+    "completion": ("ftbt.cli.completion", "Print a shell's completion script."),
 }
 
 
@@ -41,9 +41,15 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -68,6 +68,8 @@ def read_table(path: Path) -> RawTable:
         StorageError: the file is missing, damaged or may not be read.
     """
     kind = kind_of(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; name the files in it, for example {path}/*.csv")
     if not path.is_file():
         raise StorageError(f"{path}: there is no such file")
     if kind is None:

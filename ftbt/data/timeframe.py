@@ -39,7 +39,7 @@ class Timeframe:
 
     @classmethod
     def parse(cls, text: str | Timeframe) -> Timeframe:
-        """Return the timeframe written as `15m`, `1h`, `4h`, `1d` or `1w`.
+        """Return the timeframe written as `15m`, `1h`, `4h`, `1d` or `1w`; `60m` becomes `1h`.
 
         Raises:
             InputError: for anything else.
@@ -53,8 +53,7 @@ class Timeframe:
                 f"timeframe {text!r} is not understood: write a number and m, h, d or w,"
                 " for example 15m, 1h, 4h, 1d"
             )
-        unit = match[2].lower()
-        return cls(int(match[1]) * _UNITS[unit], match[1] + unit)
+        return cls.of_ms(int(match[1]) * _UNITS[match[2].lower()])
 
     @property
     def origin_ms(self) -> int:

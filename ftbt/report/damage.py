@@ -133,7 +133,7 @@ def _one_window(source: Source) -> Damage | None:
     share = float(earned.max()) / total if total > 0 else 0.0
     if share < WINDOW_SHARE or len(earned) < 2:
         return None
-    number_ = int(source.done["window"].to_numpy()[int(earned.argmax())]) + 1
+    number_ = int(source.done["window"].to_numpy()[int(earned.argmax())])
     return Damage(
         percent(share, 0),
         f"So much of the whole profit came from window {number_} alone.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from ftbt import __version__
 from ftbt.data.files import atomic_write
 from ftbt.report.blocks import Built
-from ftbt.report.html import page
+from ftbt.report.page import page
 from ftbt.report.sections import SECTIONS, header
 from ftbt.report.seen import load
 from ftbt.report.source import Source

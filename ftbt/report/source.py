@@ -126,6 +126,10 @@ class Source:
             before = float(equity[first - 1]) if first else self.capital
             if first >= len(time) or before <= 0.0:
                 continue
+            if times and time[first] - times[-1][-1] > 2 * self.bar_ms:
+                # A window between failed: the line must not pretend to know the way.
+                times.append(times[-1][-1:] + self.bar_ms)
+                values.append(np.array([np.nan]))
             times.append(time[first:])
             values.append(level * equity[first:] / before)
             level = float(values[-1][-1])

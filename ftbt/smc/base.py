@@ -205,7 +205,7 @@ def compute_line(
 def run_line(
     concept: Concept, bars: Bars, base_ms: int, parameters: Records, frame: Timeframe | None
 ) -> Records:
-    """Return the outputs at every base bar; *parameters* from `concept.pack`, see `compute_line`."""
+    """Return what `compute_line` returns, with *parameters* from `concept.pack`."""
     if frame is None:
         return concept.run_over(bars, parameters)
     high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)

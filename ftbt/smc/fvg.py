@@ -43,13 +43,12 @@ from ftbt.smc.ledger import (
     SIZE,
     TOUCHED,
     advance_flipped,
-    count_open,
+    choose_shown,
     create,
     emit,
     flip,
     ledger_init,
     ledger_next,
-    pick,
     seen_low,
     signal,
     zone_bottom,
@@ -212,21 +211,21 @@ def _gap(book, place, sign, now):  # type: ignore[no-untyped-def]
 def _show_gaps(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
-    stage = p.open_until + 1
-    top, bottom, age, origin = _gap(bull, pick(bull, stage, p.show), 1, now)
+    choose_shown(state, p.open_until + 1, p.show)
+    top, bottom, age, origin = _gap(bull, bull.shown, 1, now)
     out.bull_top = top
     out.bull_bottom = bottom
     out.bull_mid = (top + bottom) / 2.0
     out.bull_age = age
     out.bull_origin = origin
-    out.bull_count = count_open(bull, stage)
-    top, bottom, age, origin = _gap(bear, pick(bear, stage, p.show), -1, now)
+    out.bull_count = bull.open
+    top, bottom, age, origin = _gap(bear, bear.shown, -1, now)
     out.bear_top = top
     out.bear_bottom = bottom
     out.bear_mid = (top + bottom) / 2.0
     out.bear_age = age
     out.bear_origin = origin
-    out.bear_count = count_open(bear, stage)
+    out.bear_count = bear.open
     top, bottom, age, origin = _gap(state.flipped[0], state.flipped[0].n - 1, 1, now)
     out.inverse_bull_top = top
     out.inverse_bull_bottom = bottom

@@ -86,7 +86,15 @@ ZONE = np.dtype(
     ],
     align=True,
 )
-BOOK = np.dtype([("zone", ZONE, (SIZE,)), ("n", "i8")], align=True)
+BOOK = np.dtype(
+    [
+        ("zone", ZONE, (SIZE,)),
+        ("n", "i8"),
+        ("shown", "i8"),  # place of the zone that the lines hold, -1 for none
+        ("open", "i8"),  # how many the lines count
+    ],
+    align=True,
+)
 EVENT = np.dtype(
     [
         ("kind", "i8"),
@@ -128,6 +136,8 @@ LEDGER_FIELDS = [
 @compiled
 def ledger_init(state):  # type: ignore[no-untyped-def]
     """Prepare the ledger part of a zeroed state."""
+    for k in range(2):
+        state.book[k].shown = -1
     for kind in range(KINDS):
         state.hit[kind].top = NAN
         state.hit[kind].bottom = NAN
@@ -272,28 +282,26 @@ def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: i
 
 
 @compiled
-def count_open(book, stage):  # type: ignore[no-untyped-def]
-    """Return how many zones of *book* are at a stage below *stage*."""
-    count = 0
-    for i in range(book.n):
-        count += book.zone[i].stage < stage
-    return count
+def choose_shown(state, stage, nearest):  # type: ignore[no-untyped-def]
+    """Choose the zone of each side that the lines show: of those below *stage* the newest.
 
-
-@compiled
-def pick(book, stage, nearest):  # type: ignore[no-untyped-def]
-    """Return the place of the zone to show, -1 for none: the newest below *stage*, or the nearest.
-
-    The nearest is the one whose near edge the price meets first; of equal ones the newest.
+    Or the *nearest*: the one whose near edge the price meets first; of equal ones the newest.
     """
-    best = -1
-    for i in range(book.n - 1, -1, -1):
-        if book.zone[i].stage < stage:
-            if nearest == 0:
-                return i
-            if best < 0 or book.zone[i].near > book.zone[best].near:
-                best = i
-    return best
+    if state.n_events == 0:
+        return  # nothing has changed since the last bar
+    for k in range(2):
+        book = state.book[k]
+        book.shown = -1
+        book.open = 0
+        for i in range(book.n):
+            if book.zone[i].stage < stage:
+                book.open += 1
+                if (
+                    nearest == 0
+                    or book.shown < 0
+                    or book.zone[i].near >= book.zone[book.shown].near
+                ):
+                    book.shown = i
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,13 +52,12 @@ from ftbt.smc.ledger import (
     SIZE,
     TESTED,
     advance_flipped,
-    count_open,
+    choose_shown,
     create,
     emit,
     flip,
     ledger_init,
     ledger_next,
-    pick,
     seen_high,
     seen_low,
     signal,
@@ -268,21 +267,21 @@ def _block(book, place, sign, now):  # type: ignore[no-untyped-def]
 def _show_blocks(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
-    stage = p.active_until + 1
-    top, bottom, age, origin, tests, _ = _block(bull, pick(bull, stage, p.show), 1, now)
+    choose_shown(state, p.active_until + 1, p.show)
+    top, bottom, age, origin, tests, _ = _block(bull, bull.shown, 1, now)
     out.bull_top = top
     out.bull_bottom = bottom
     out.bull_age = age
     out.bull_origin = origin
     out.bull_tests = tests
-    out.bull_count = count_open(bull, stage)
-    top, bottom, age, origin, tests, _ = _block(bear, pick(bear, stage, p.show), -1, now)
+    out.bull_count = bull.open
+    top, bottom, age, origin, tests, _ = _block(bear, bear.shown, -1, now)
     out.bear_top = top
     out.bear_bottom = bottom
     out.bear_age = age
     out.bear_origin = origin
     out.bear_tests = tests
-    out.bear_count = count_open(bear, stage)
+    out.bear_count = bear.open
 
 
 @compiled

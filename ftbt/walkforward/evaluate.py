@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.engine import Progress, run_backtest
 from ftbt.backtest.metrics import Metrics, summarise_arrays
 from ftbt.backtest.result import FILL, TRADE, Records, Result
 from ftbt.backtest.return_metrics import daily_returns
@@ -85,15 +85,18 @@ def evaluate(
     parameters: Mapping[str, Any],
     settings: Settings,
     engine: str = "auto",
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Return what *strategy* does with *parameters* on the pieces of *symbols*.
 
-    Symbols without a single piece keep their share of the capital as cash.
+    Symbols without a single piece keep their share of the capital as cash. *progress* is called
+    now and then with (bars done, bars in all) of the piece that runs.
     """
     share = settings.capital / len(symbols)
     curves, holds, results = [], [], []
     for one in symbols:
-        runs = _run_pieces(strategy, one, parameters, replace(settings, capital=share), engine)
+        own = replace(settings, capital=share)
+        runs = _run_pieces(strategy, one, parameters, own, engine, progress)
         results.append(runs)
         curves.append(_curve(runs))
         holds.append(_hold(one, share))
@@ -127,6 +130,7 @@ def _run_pieces(
     parameters: Mapping[str, Any],
     settings: Settings,
     engine: str,
+    progress: Progress | None,
 ) -> list[Result]:
     runs: list[Result] = []
     for piece in symbol.pieces:
@@ -142,6 +146,7 @@ def _run_pieces(
             settings,
             trade_from=piece.trade_from,
             engine=engine,
+            progress=progress,
         )
         runs.append(result)
     return runs

@@ -17,6 +17,8 @@ from typing import Protocol
 from ftbt.walkforward.checkpoint import WindowFolder
 
 POLL_SECONDS = 0.5
+# A pace measured over less time than this is a guess.
+LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ class Watcher:
         self._folders = [WindowFolder(folder) for folder in folders]
         self._each = trials_each
         self._clock = clock
-        self._started = clock()
-        # What an earlier execution did is no work of this one: it must not flatter the rate.
+        # The pace is measured from the first trial that this execution finished: what an earlier
+        # one did must not flatter it, nor the start of the workers spoil it.
         self._before = sum(folder.trials() for folder in self._folders)
+        self._first: tuple[float, int] | None = None
 
     def snapshot(self) -> Snapshot:
         """Return the state now."""
@@ -84,8 +87,7 @@ class Watcher:
         planned = sum(one.trials if one.done else self._each for one in states)
         done = sum(one.trials for one in states)
         bests = [one.best for one in states if one.best is not None]
-        fresh, elapsed = done - self._before, self._clock() - self._started
-        rate = fresh / elapsed if fresh > 0 and elapsed > 0 else None
+        rate = self._rate(done)
         return Snapshot(
             windows=len(states),
             windows_done=sum(one.done for one in states),
@@ -96,6 +98,14 @@ class Watcher:
             rate=rate,
             seconds_left=None if rate is None else (planned - done) / rate,
         )
+
+    def _rate(self, done: int) -> float | None:
+        now = self._clock()
+        if self._first is None:
+            self._first = (now, done) if done > self._before else None
+            return None
+        elapsed, fresh = now - self._first[0], done - self._first[1]
+        return fresh / elapsed if fresh > 0 and elapsed >= LEAST_SECONDS else None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
@@ -79,9 +80,18 @@ def other_future(bars: Bars, k: int, rng: np.random.Generator) -> Bars:
 
 
 def computer(concept: Concept, values: dict[str, Any], timeframe: str = "") -> Compute:
-    """The research route of a line as a function of bars, its parameters packed only once."""
+    """The research route of a line as a function of bars.
+
+    Parameters are packed and the first state is prepared once, not for every prefix.
+    """
     parameters, frame = concept.pack(values), higher(timeframe, BASE_MS)
-    return lambda bars: run_line(concept, bars, BASE_MS, parameters, frame)
+    fresh = concept.fresh(parameters)
+
+    def prepare(state: Records, _: Records) -> None:
+        state[:] = fresh
+
+    prepared = replace(concept, init=lambda state, p: None, prepare=prepare)
+    return lambda bars: run_line(prepared, bars, BASE_MS, parameters, frame)
 
 
 def check_stream(

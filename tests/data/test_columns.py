@@ -381,6 +381,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="not a text file in UTF-8"):
         read_table(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="is a folder; name the files in it"):
+        read_table(tmp_path)
     with pytest.raises(DataError, match=r"only \.csv.* are read"):
         read_table(tmp_path / "a.xlsx")
 

@@ -345,7 +345,7 @@ def test_spot_pays_no_funding(server: ExchangeServer, store: CandleStore) -> Non
         ({"symbols": ("BTC/USDD",)}, "did you mean 'BTC/USDT"),
         ({"symbols": ("XYZ",)}, "has no symbol 'XYZ'; it has 3 perpetuals"),
         ({"timeframes": ("15m", "7m")}, "no timeframe '7m'; it offers 1m"),
-        ({"timeframes": ("1M",)}, "no timeframe '1M'"),
+        ({"timeframes": ("1M",)}, "timeframe '1M' is not understood"),
         ({"timeframes": ("quick",)}, "'quick' is not understood"),
         ({"start": from_ms(NOW + DAY_MS)}, "lies in the future"),
         ({"base_url": "localhost:80"}, "FTBT_EXCHANGE_URL must be like"),

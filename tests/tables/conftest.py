@@ -48,6 +48,9 @@ class Scripted(bt.Strategy):
         """Carry out one entry of the script."""
         if do == "close":
             self.close()
+        elif do == "trail":
+            leave = self.sell if order["side"] > 0 else self.buy
+            leave(size=1.0, exectype=bt.Order.StopTrail, trailamount=order["amount"])
         elif do == "cancel":
             self.cancel(self.sent[order["name"]])
         else:
@@ -55,11 +58,11 @@ class Scripted(bt.Strategy):
 
     def enter(
         self, side, kind="market", price=None, limit=None, size=1.0, stop=None, targets=(),
-        break_even=False, valid=None, name="",
+        break_even=False, valid=None, name="", stop_size=None,
     ):  # fmt: skip
         """Send an entry with its stop and its targets, (price, size) each."""
         enter, leave = (self.buy, self.sell) if side > 0 else (self.sell, self.buy)
-        children = ([] if stop is None else [("stop", stop, size)]) + [
+        children = ([] if stop is None else [("stop", stop, stop_size or size)]) + [
             ("limit", *target) for target in targets
         ]
         entry = enter(

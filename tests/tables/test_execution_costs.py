@@ -62,6 +62,14 @@ def test_fees_of_a_round_trip_are_in_the_trade_and_the_equity(table):
     assert result.equity[-1] == pytest.approx(10_000 + 10 - 0.122)
 
 
+def test_a_target_passed_at_the_open_of_the_entry_takes(table):
+    """A target that is behind the open at which its entry fills never rested: taker's fee."""
+    order = {"side": 1, "stop": 95, "targets": [(110, 1.0)]}
+    result = table.play([FLAT, (112, 113, 111, 112), FLAT], {0: order}, settings=FEES)
+    assert result.fills["price"].tolist() == [112, 112]
+    assert result.fills["fee"].tolist() == pytest.approx([0.112, 0.112])
+
+
 # --- slippage ------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from ftbt.backtest.result import ExitReason, Status
 from ftbt.backtest.settings import Settings
-from ftbt.data.market import Instrument
 
 FLAT = (100, 101, 99, 100)
 FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
@@ -247,8 +246,8 @@ def random_table(steps, orders):
     return rows, script
 
 
-def equity_again(result, funding):
-    """Mark the account a second way: from the list of fills and payments alone."""
+def equity_again(result):
+    """Mark the account a second way: from the list of fills alone."""
     cash, held, curve, at = result.settings.capital, 0.0, [], 0
     for i in range(len(result.time)):
         while at < len(result.fills) and result.fills["bar"][at] == i:
@@ -257,19 +256,25 @@ def equity_again(result, funding):
             held += fill["side"] * fill["size"]
             at += 1
         curve.append(cash + held * result.close[i])
-    return np.array(curve) - funding
+    return np.array(curve)
 
 
-@settings(deadline=None, max_examples=60)
-@given(random_rows, random_orders, st.sampled_from([FREE, FEES, SPREAD, Settings()]))
-def test_books_always_balance(table, steps, orders, chosen):
+@settings(deadline=None, max_examples=80)
+@given(
+    random_rows,
+    random_orders,
+    st.sampled_from([FREE, FEES, SPREAD, Settings()]),
+    st.sampled_from([None, 0.0002, -0.003]),
+)
+def test_books_always_balance(table, steps, orders, chosen, rate):
     """On any market: equity is never negative and follows from the fills; trades add up to it."""
     rows, script = random_table(steps, orders)
-    rules = Instrument("TEST", size_decimals=2, max_leverage=20.0)
-    result = table.play(rows, script, settings=chosen, rules=rules)
+    funding = None if rate is None else [(60 * hour, rate) for hour in range(5)]
+    result = table.play(rows, script, settings=chosen, funding=funding)
     scale = 1e-9 * chosen.capital
     assert result.equity.min() >= 0.0
-    assert equity_again(result, 0.0) == pytest.approx(result.equity, abs=scale)
+    if funding is None:
+        assert equity_again(result) == pytest.approx(result.equity, abs=scale)
     assert chosen.capital + result.trades["net"].sum() == pytest.approx(
         result.equity[-1], abs=scale
     )

@@ -226,6 +226,42 @@ def test_an_exit_at_the_open_comes_before_a_stop_later_in_the_bar(table):
     table.check(rows, orders, [(1, 1.0, 100), (2, -1.0, 99)], reason=ExitReason.SIGNAL)
 
 
+@pytest.mark.parametrize("bar", [(93, 94, 92, 93), (112, 113, 111, 112)])
+def test_an_exit_at_the_open_comes_before_the_child_that_the_gap_passed(table, bar):
+    """When a gap passes stop or target, the market exit is first in line at the same open."""
+    orders = {0: BRACKET, 1: {"do": "close"}}
+    fills = [(1, 1.0, 100), (2, -1.0, bar[0])]
+    table.check([FLAT, FLAT, bar, FLAT], orders, fills, reason=ExitReason.SIGNAL)
+
+
+def test_children_do_not_outlive_their_position(table):
+    """After a market exit the old stop is gone: it does not close a position opened later."""
+    rows = [FLAT, FLAT, FLAT, FLAT, (100, 101, 94, 96), FLAT]
+    orders = {0: BRACKET, 1: {"do": "close"}, 2: {"side": 1}}
+    fills = [(1, 1.0, 100), (2, -1.0, 100), (3, 1.0, 100)]
+    result = table.check(rows, orders, fills)
+    assert result.orders["end_bar"][1:3].tolist() == [2, 2]
+
+
+def test_each_bracket_closes_only_what_it_opened(table):
+    """Of two brackets the stop of the first, larger than its entry, leaves the second alone."""
+    first = {"side": 1, "stop": 95, "stop_size": 2.0}
+    second = {"side": 1, "stop": 90}
+    rows = [FLAT, FLAT, (100, 101, 94, 96), (96, 97, 89, 90), FLAT]
+    fills = [(1, 1.0, 100), (1, 1.0, 100), (2, -1.0, 95), (3, -1.0, 90)]
+    result = table.check(rows, {0: [first, second]}, fills)
+    assert len(result.trades) == 1
+
+
+def test_a_target_takes_its_own_stop_along(table):
+    """The first bracket's stop is gone with its target, though the second still holds."""
+    first = {"side": 1, "stop": 95, "targets": [(104, 1.0)]}
+    second = {"side": 1, "stop": 90}
+    rows = [FLAT, FLAT, (100, 105, 99, 104), (104, 105, 94, 96), FLAT]
+    fills = [(1, 1.0, 100), (1, 1.0, 100), (2, -1.0, 104)]
+    table.check(rows, {0: [first, second]}, fills)
+
+
 # --- detail bars ---------------------------------------------------------------------------------
 
 
@@ -330,6 +366,13 @@ def test_a_gap_over_the_moved_stop_fills_at_the_open(table):
     rows = [FLAT, (100, 105, 99, 103), (98, 99, 97, 98), FLAT]
     fills = [(1, 1.0, 100), (1, -0.4, 104), (2, -0.6, 98)]
     table.check(rows, {0: EVEN}, fills, reason=ExitReason.BREAK_EVEN)
+
+
+def test_a_trailing_stop_follows_the_close(table):
+    """A trailing stop of 5 stands at close - 5, rises with higher closes and never falls."""
+    rows = [FLAT, (100, 105, 96, 104), (104, 104, 100, 101), (101, 102, 98.5, 100), FLAT]
+    orders = {0: [{"side": 1}, {"do": "trail", "side": 1, "amount": 5.0}]}
+    table.check(rows, orders, [(1, 1.0, 100), (3, -1.0, 99)], reason=ExitReason.STOP)
 
 
 # --- ends without a fill -------------------------------------------------------------------------

@@ -39,13 +39,14 @@ def thin(values: Floats, columns: int = COLUMNS) -> Ints:
     if n <= 4 * columns:
         return np.arange(n)
     edges = np.linspace(0, n, columns + 1).astype(np.int64)
-    kept = []
+    kept: list[int] = []
     for first, stop in zip(edges[:-1], edges[1:], strict=True):
         part = values[first:stop]
         known = ~np.isnan(part)
         if known.any():
             low, high = np.nanargmin(part), np.nanargmax(part)
             kept.extend((first, first + low, first + high, stop - 1))
+            kept.extend((first + np.flatnonzero(~known)[:1]).tolist())  # a break stays a break
         else:
             kept.append(first)
     return np.unique(np.array(kept, np.int64))

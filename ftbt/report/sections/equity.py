@@ -63,10 +63,10 @@ def _draw(layout: Layout, source: Source) -> Drawing:
 
 
 def marks(source: Source) -> list[Mark]:
-    """Return the test windows for a time axis, counted from 1."""
+    """Return the test windows for a time axis."""
     frame = source.windows
     return [
-        Mark(str(number + 1), int(start), int(end), state != "done")
+        Mark(str(number), int(start), int(end), state != "done")
         for number, start, end, state in zip(
             frame["window"],
             milliseconds(frame["test_start"]),
@@ -93,7 +93,7 @@ def _note(source: Source) -> str:
     if curves.wants_log(_curves(source)):
         parts.append("Log axis: equal distances are equal percentages.")
     if len(source.failed):
-        parts.append("Shaded: a window failed; the curve goes on after it.")
+        parts.append("Shaded: a window failed; the curve is flat over it.")
     if source.ruined:
         parts.append("The account was ruined: after that nothing can be traded.")
     return " ".join(parts)

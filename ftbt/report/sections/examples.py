@@ -61,7 +61,7 @@ def _chart(number_: int, example: Example) -> Figure:
         anchor=f"example-{number_}",
         title=_title(number_, example),
         description=(
-            f"{moment(example.entry_time)} UTC, window {example.window + 1}. Entered because of"
+            f"{moment(example.entry_time)} UTC, window {example.window}. Entered because of"
             f" {example.entry_reason}, ended by {example.exit_reason} after"
             f" {plural(example.bars, 'bar')}; net {money(example.net, sign=True)}."
         ),

@@ -47,7 +47,7 @@ def _failures(source: Source) -> list[Block]:
 
 def _failure(row: pd.Series[Any]) -> str:
     where = f" ({row['where']})" if row["where"] else ""
-    return f"Window {row['window'] + 1}: {str(row['reason']).rstrip('.')}{where}."
+    return f"Window {row['window']}: {str(row['reason']).rstrip('.')}{where}."
 
 
 def _cell(value: object, write: object, *, sign: bool = False, why: str = "undefined") -> Cell:
@@ -78,7 +78,7 @@ def _table(source: Source) -> Table:
 
         rows.append(
             [
-                str(row["window"] + 1),
+                str(row["window"]),
                 day(int(start)),
                 _score(row["score"], failed),
                 _cell(row["train_sharpe"], number, why=why),
@@ -157,7 +157,7 @@ def _pairs(source: Source) -> Figure:
     frame = source.windows
     train = _monthly(frame["train_total_return"].to_numpy(np.float64), *_spans(frame, "train"))
     test = _monthly(frame["test_total_return"].to_numpy(np.float64), *_spans(frame, "test"))
-    labels = [str(number_ + 1) for number_ in frame["window"]]
+    labels = [str(number_) for number_ in frame["window"]]
     worse = int(np.sum(test < train))
     both = int(np.sum(~np.isnan(test) & ~np.isnan(train)))
     return Figure(
@@ -201,7 +201,7 @@ def _efficiency(source: Source) -> str:
 
 def _parameters(source: Source) -> Block:
     frame, space = source.windows, source.run.manifest.strategy.space
-    labels = [str(number_ + 1) for number_ in frame["window"]]
+    labels = [str(number_) for number_ in frame["window"]]
     if not space:
         return Table("Chosen parameters", [Column("Window")], [], note="No parameter was searched.")
     chosen: list[Mapping[str, Any]] = list(frame["parameters"])
