@@ -13,6 +13,7 @@ from ftbt.backtest.result import TRADE, ExitReason, Role
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Working
 from ftbt.data.market import Market
+from ftbt.data.precision import nearest_size
 
 NAN = float("nan")
 
@@ -108,7 +109,7 @@ class Book:
         Sizes are sums of lots: they are rounded to the lot, so that 0.3 - 0.1 - 0.2 is flat.
         """
         old, position = self.size, self.position
-        new = round(old + signed, self.decimals)
+        new = nearest_size(old + signed, self.decimals)
         closed = min(abs(old), abs(signed)) if old * signed < 0.0 else 0.0
         opened = abs(new) if new * old < 0.0 or not old else max(0.0, abs(new) - abs(old))
         if not new:

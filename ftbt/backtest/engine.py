@@ -1,41 +1,22 @@
-"""One call from candles and parameters to a `Result`, on the reference engine (Backtrader)."""
+"""One call from candles and parameters to a `Result`, on the engine that suits the strategy."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import backtrader as bt
-import numpy as np
-
-from ftbt.backtest.broker import ModelBroker
+from ftbt.backtest.book import detail_rows
+from ftbt.backtest.compiled_engine import run_compiled, why_not
 from ftbt.backtest.costs import funding_coverage
+from ftbt.backtest.reference_engine import Progress, run_reference
 from ftbt.backtest.result import Result
 from ftbt.backtest.settings import Settings
-from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
-from ftbt.errors import FtbtError, InputError, StrategyBroken
-from ftbt.strategy.base import SetupStrategy
+from ftbt.errors import InputError, did_you_mean
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve
 
-Progress = Callable[[int, int], None]
-ENGINES = ("auto", "reference")
-
-
-def _gated(cls: type[Any], trade_from: int) -> type[Any]:
-    """Return *cls* with a longer minimum period: Backtrader's own way to wait for warm-up."""
-
-    def _periodset(self: Any) -> None:
-        super(gated, self)._periodset()
-        self._minperiods = [max(period, trade_from + 1) for period in self._minperiods]
-
-    body = {"_periodset": _periodset, "__module__": cls.__module__}
-    metaclass: Any = type(cls)
-    gated: type[Any] = metaclass(cls.__name__, (cls,), body)
-    return gated
+ENGINES = ("auto", "compiled", "reference")
 
 
 def run_backtest(
@@ -59,7 +40,7 @@ def run_backtest(
         settings: capital, fees, slippage.
         trade_from: bars at the front that only warm the lines up. The strategy's `next` is first
             called at the close of bar `trade_from`, and the equity curve begins there.
-        engine: "auto" or "reference".
+        engine: "auto" (compiled when the strategy allows it), "compiled" or "reference".
         progress: called now and then with (bars done, bars in all).
 
     Raises:
@@ -68,7 +49,9 @@ def run_backtest(
         InputError: the market is too short or the engine unknown.
     """
     if engine not in ENGINES:
-        raise InputError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
+        known = ", ".join(ENGINES)
+        hint = did_you_mean(engine, ENGINES)
+        raise InputError(f"engine must be one of {known}, not {engine!r}{hint}")
     bars = len(market.candles)
     if not 0 <= trade_from < bars:
         raise InputError(
@@ -78,67 +61,29 @@ def run_backtest(
     cls = strategy.load() if isinstance(strategy, StrategyRef) else strategy
     name = strategy.name if isinstance(strategy, StrategyRef) else cls.__name__
     values = resolve(cls, parameters or {}, market.candles.timeframe.text)
-    broker = ModelBroker(settings, bars - 1, progress)
-    instance = _run_cerebro(_gated(cls, trade_from), name, values, market, broker)
-    book = next(iter(broker.books.values()))
-    refused = broker.desk.refused + Counter(getattr(instance, "refused", {}))
+    reason = "" if engine == "reference" else why_not(cls)
+    if reason and engine == "compiled":
+        raise InputError(f"the compiled engine can't run {name}: {reason}; use --engine auto")
+    notes = _notes(market)
+    if engine == "reference" or reason:
+        found = run_reference(cls, name, values, market, settings, trade_from, progress)
+        notes += (f"reference engine: {reason}",) if reason else ()
+    else:
+        found = run_compiled(cls, name, values, market, settings, trade_from)
     return Result(
         strategy=name,
         parameters=values,
         symbol=market.symbol,
         timeframe=market.candles.timeframe,
         time=market.candles.time[trade_from:],
-        equity=np.array(broker.equity[trade_from:]),
         close=market.candles.close[trade_from:],
-        orders=broker.desk.order_records(),
-        fills=broker.desk.fill_records(),
-        trades=book.trade_records(),
         reasons=tuple(getattr(cls, "reasons", ())),
-        refused=dict(sorted(refused.items())),
         settings=settings,
         funding_modelled=market.funding is not None,
         synthetic=market.candles.synthetic,
-        notes=_notes(market),
-        engine="reference",
+        notes=notes,
+        **found,
     )
-
-
-def _run_cerebro(
-    cls: type[Any], name: str, values: Mapping[str, Any], market: Market, broker: ModelBroker
-) -> Any:
-    """Run one strategy class in a Cerebro of its own; return its instance."""
-    cerebro = bt.Cerebro(stdstats=False, runonce=True, preload=True)
-    feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
-    cerebro.adddata(feed, name=market.symbol)
-    broker.add_market(feed, market)
-    cerebro.setbroker(broker)
-    cerebro.addstrategy(cls, **values)
-    try:
-        ran = cerebro.run()
-    except FtbtError:
-        raise
-    except Exception as error:
-        raise StrategyBroken(
-            f"strategy {name} stopped with {type(error).__name__}: {error}{_where(error)}"
-        ) from error
-    if not ran:
-        raise StrategyBroken(f"strategy {name} refused to start (StrategySkipError)")
-    if not all(map(math.isfinite, broker.equity)):
-        raise StrategyBroken(f"strategy {name}: the equity is not a number; it sent such a price")
-    return ran[0]
-
-
-def _where(error: BaseException) -> str:
-    """Return the last line of the user's own file that the error came through."""
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if "backtrader" not in file and "ftbt" not in trace.tb_frame.f_globals.get("__name__", ""):
-            place = f" ({file.rsplit('/', 1)[-1]}:{trace.tb_lineno})"
-        if trace.tb_frame.f_globals.get("__name__", "").startswith("ftbt_strategy_"):
-            place = f" ({file.rsplit('/', 1)[-1]}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place
 
 
 def _notes(market: Market) -> tuple[str, ...]:
@@ -147,10 +92,9 @@ def _notes(market: Market) -> tuple[str, ...]:
     if candles.synthetic:
         notes.insert(0, "synthetic market")
     if market.detail is not None:
-        notes.append(f"path inside a bar walked on {market.detail.timeframe} bars")
+        rows = detail_rows(market)
+        share = sum(stop > 0 for _, stop in rows) / max(1, len(rows))
+        notes.append(
+            f"path inside a bar walked on {market.detail.timeframe} bars in {share:.0%} of the bars"
+        )
     return tuple(note for note in notes if note)
-
-
-def is_setup_strategy(cls: type[Any]) -> bool:
-    """Tell whether *cls* decides by the compiled `decide`."""
-    return issubclass(cls, SetupStrategy)

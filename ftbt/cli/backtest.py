@@ -186,7 +186,7 @@ def _show(head: dict[str, Any], costs: str, found: Evaluation) -> None:
             rows.append([title, f"{figures.long_trades:,} / {figures.short_trades:,}"])
             continue
         value = getattr(figures, name)
-        rows.append([title, "n/a" if value != value else form.format(value)])  # noqa: PLR0124
+        rows.append([title, "n/a" if value != value else form.format(value)])
     rows.append(["buy and hold", f"{hold:.2%}"])
     show_table(["figure", "value"], rows, right=["value"])
     if found.refused:

@@ -40,6 +40,13 @@ def make_bars(
     return bars
 
 
+def frozen(bars: Bars) -> Bars:
+    """Return a read-only view: compiled code has one version for it, not one for each kind."""
+    view = bars.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Candles:
     """Closed bars of one symbol: strictly rising, evenly spaced, finite, positive.

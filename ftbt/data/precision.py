@@ -45,3 +45,12 @@ def floor_size(size: float, size_decimals: int) -> float:
     scale = 10.0**size_decimals
     lots = size * scale
     return math.floor(lots + lots * 1e-13 + 1e-9) / scale
+
+
+@compiled
+def nearest_size(size: float, size_decimals: int) -> float:
+    """Return the multiple of the lot nearest to *size*, which may be negative."""
+    scale = 10.0**size_decimals
+    if size < 0.0:
+        return -math.floor(-size * scale + 0.5) / scale
+    return math.floor(size * scale + 0.5) / scale

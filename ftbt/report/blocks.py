@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from matplotlib.figure import Figure as Drawing
 
@@ -117,12 +117,12 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Terms with their values; `code=True` sets the values in fixed width."""
+    """Terms with their values; *style* "code" sets the values in fixed width, "compact" small."""
 
     kind: ClassVar[str] = "facts"
     pairs: Sequence[tuple[str, str]]
     title: str = ""
-    code: bool = False
+    style: Literal["", "code", "compact"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftbt.report.format import known, money, number, percent, plural
+from ftbt.report.format import known, money, number, percent, plural, probability
 from ftbt.report.source import Source
 
 FEW_TRADES = 100  # QuantConnect's LEAN report asks for more than 100
@@ -84,7 +84,7 @@ def _could_be_luck(source: Source) -> Damage | None:
     if psr >= PSR_WANTED:
         return None
     return Damage(
-        percent(psr),
+        probability(psr),
         "The probability that the true Sharpe ratio is above zero; the usual least is"
         f" {percent(PSR_WANTED, 0)}. A result like this is common without any edge.",
     )

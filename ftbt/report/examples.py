@@ -135,7 +135,13 @@ class _Maker:
             candle_ms=each * market.candles.timeframe.ms,
             bar_ms=market.candles.timeframe.ms,
             candles=tuple(
-                (int(bar["time"]), *(float(bar[name]) for name in ("open", "high", "low", "close")))
+                (
+                    int(bar["time"]),
+                    float(bar["open"]),
+                    float(bar["high"]),
+                    float(bar["low"]),
+                    float(bar["close"]),
+                )
                 for bar in bars
             ),
             cut=cut,

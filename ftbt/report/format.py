@@ -8,6 +8,7 @@ from ftbt.data.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, from_ms
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "n/a"
+HUGE = 1e12  # from here on digits only widen the page
 TIGHT = "\N{NO-BREAK SPACE}"  # a number and its unit stay on one line
 
 
@@ -29,6 +30,8 @@ def number(value: float | None, decimals: int = 2, *, sign: bool = False) -> str
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
+    if abs(value) >= HUGE:
+        return _with_minus(f"{value:{'+' if sign else ''}.3g}")
     return _with_minus(f"{value:{'+' if sign else ''},.{decimals}f}")
 
 
@@ -43,7 +46,17 @@ def percent(value: float | None, decimals: int = 1, *, sign: bool = False) -> st
     """Return a fraction as `12.3 %`, with a space that does not break."""
     if value is None or not math.isfinite(value):
         return number(value)
-    return f"{number(100.0 * value, decimals, sign=sign)}{TIGHT}%"
+    shown = decimals if abs(value) < 10.0 else 0
+    return f"{number(100.0 * value, shown, sign=sign)}{TIGHT}%"
+
+
+def probability(value: float | None) -> str:
+    """Return a probability as `93.1 %`; never 0 or 100 %, which no sample can show."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    if value > 0.999:
+        return f"> 99.9{TIGHT}%"
+    return f"< 0.1{TIGHT}%" if value < 0.001 else percent(value)
 
 
 def price(value: float | None) -> str:

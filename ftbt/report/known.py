@@ -25,6 +25,7 @@ from ftbt.smc.ledger import FILLED, KIND_NAMES, SWEPT, TAKEN
 from ftbt.smc.ledger import Zone as Life
 
 MOST = 3  # zones of a kind (pools: of a side) that are drawn
+_STATES = {int(code): name for code, name in KIND_NAMES.items()}
 RECENT = 12  # bars for which the last sweep is worth drawing
 
 _KINDS: Mapping[ZoneKind, Concept] = {
@@ -187,7 +188,7 @@ def _seen(kind: ZoneKind, life: Life, bars: Bars, bar_ms: int, *, swept: bool = 
         bottom=float(last["bottom"]),
         anchor=int(bars["time"][max(life.anchor, 0)]),
         known=int(bars["time"][life.created]) + bar_ms,
-        state=KIND_NAMES[int(last["kind"])],
+        state=_STATES[int(last["kind"])],
         swept=swept,
     )
 

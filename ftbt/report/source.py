@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 
 def milliseconds(column: pd.Series[Any]) -> Ints:
     """Return an aware time column as int64 ms since 1970 UTC."""
-    return column.dt.as_unit("ms").astype("int64").to_numpy()
+    return np.asarray(column.dt.as_unit("ms").astype("int64"), np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +115,8 @@ class Source:
         frame = self.run.in_sample
         starts = milliseconds(self.windows["train_end"])
         numbers = self.windows["window"].to_numpy()
-        times, values = [], []
+        times: list[Ints] = []
+        values: list[Floats] = []
         level = self.capital
         for i, number in enumerate(numbers):
             part = frame[frame["window"] == number]

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 
 from ftbt.report.theme import RC, VARIABLES, Layout
 
+HALO = "halo"  # gid of texts that get a rim in the page's colour, so that lines don't cut them
+
 _REFERENCE = re.compile(r'url\(#([^)]+)\)|href="#([^"]+)"')
 _COLOUR = re.compile("|".join(map(re.escape, VARIABLES)))
 _LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
@@ -48,7 +50,7 @@ def to_svg(figure: Figure, prefix: str, layout: Layout, title: str) -> str:
     """
     with mpl.rc_context(styled(layout)):
         buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return clean(buffer.getvalue(), prefix, layout.name, title)
 
 
@@ -59,11 +61,14 @@ def clean(text: str, prefix: str, name: str, title: str) -> str:
     text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = text.replace("xlink:href", "href")
+    text = text.replace(f' id="{HALO}"', f' class="{HALO}"')
     text = _own_ids(text, prefix)
     text = _GEOMETRY.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), text)
     text = _COLOUR.sub(lambda found: VARIABLES[found[0]], text)
-    text = re.sub(r"font: (?:[a-z0-9]+ )?(\d[\d.]*px) [^;\"]*", _font, text)
-    text = re.sub(r"<g>\s*</g>|<defs>\s*</defs>|<defs/>", "", text)
+    # The family is the page's; matplotlib's own is only what the drawing was measured with.
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
+    text = re.sub(r' transform="rotate\(-0 [^"]*"', "", text)
+    text = re.sub(r"<g>\s*</g>|<g/>|<defs>\s*</defs>|<defs/>", "", text)
     text = re.sub(r">\s+<", "><", re.sub(r"\n+", "\n", text)).strip()
     box = re.search(r'viewBox="([^"]+)"', text)
     assert box is not None  # matplotlib always writes one
@@ -72,12 +77,6 @@ def clean(text: str, prefix: str, name: str, title: str) -> str:
         f' aria-label="{escape(title, quote=True)}">'
     )
     return head + text[text.index(">") + 1 :]
-
-
-def _font(found: re.Match[str]) -> str:
-    """Keep size and weight; the family is the page's."""
-    weight = re.match(r"font: (bold|[5-9]00) ", found[0])
-    return f"font-size:{found[1]}" + (";font-weight:600" if weight else "")
 
 
 def _own_ids(text: str, prefix: str) -> str:

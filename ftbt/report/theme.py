@@ -27,7 +27,7 @@ PALETTE = {
     "muted": Shade("#5d656d", "#a3abb3"),
     "out": Shade("#1b5e9e", "#74b3ee"),
     "within": Shade("#8d959c", "#7d868e"),
-    "hold": Shade("#a8690a", "#e0a950"),
+    "hold": Shade("#925a06", "#e0a950"),
     "gain": Shade("#0a7068", "#4fc1b5"),
     "loss": Shade("#b23c17", "#f2906c"),
     "pool": Shade("#7a4a9c", "#c39be0"),

@@ -24,7 +24,7 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.data.candles import BAR, FIELDS, Bars
+from ftbt.data.candles import BAR, FIELDS, Bars, frozen
 from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError
@@ -98,22 +98,32 @@ class Concept:
             record[name] = plain[name]
         return record
 
-    def fresh(self, parameters: Records) -> Records:
-        """Return a state before the first bar, as an array of one record."""
+    def fresh(self, parameters: Records, base_ms: int = 0) -> Records:
+        """Return a state before the first bar of *base_ms* milliseconds, as an array of one record.
+
+        The length of the bars matters to concepts that build higher bars themselves: those have a
+        field `base_ms` in their state. 0: not known.
+        """
         state = np.zeros(1, self.state)
         self.init(state[0], parameters[0])
         if self.prepare is not None:
             self.prepare(state, parameters)
+        if "base_ms" in (self.state.names or ()):
+            state["base_ms"] = base_ms
         return state
 
     def compute(self, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
-        """Return the outputs at every bar of *bars*, shape (n,), on the bars' own timeframe."""
-        return self.run_over(bars, self.pack(values or {}))
+        """Return the outputs at every bar of *bars*, shape (n,), on the bars' own timeframe.
 
-    def run_over(self, bars: Bars, parameters: Records) -> Records:
-        """Return the outputs at every bar; *parameters* from `pack`."""
+        The length of a bar is the shortest distance between two.
+        """
+        base_ms = int(np.diff(bars["time"]).min()) if len(bars) > 1 else 0
+        return self.run_over(bars, self.pack(values or {}), base_ms)
+
+    def run_over(self, bars: Bars, parameters: Records, base_ms: int) -> Records:
+        """Return the outputs at every bar of *base_ms* milliseconds; *parameters* from `pack`."""
         out = np.zeros(len(bars), self.out)
-        self.run(self.fresh(parameters)[0], bars, parameters[0], out)
+        self.run(self.fresh(parameters, base_ms)[0], frozen(bars), parameters[0], out)
         return out
 
 
@@ -207,9 +217,9 @@ def run_line(
 ) -> Records:
     """Return what `compute_line` returns, with *parameters* from `concept.pack`."""
     if frame is None:
-        return concept.run_over(bars, parameters)
+        return concept.run_over(bars, parameters, base_ms)
     high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
-    high_out = concept.run_over(high_bars, parameters)
+    high_out = concept.run_over(high_bars, parameters, frame.ms)
     # As a plain matrix: numpy copies records field by field, ten times slower.
     width = len(concept.lines)
     out = np.full((len(bars), width), np.nan)
@@ -238,7 +248,7 @@ class Stream:
         self.base_ms = base_ms
         self.frame = frame
         self._parameters = parameters
-        self._state = concept.fresh(parameters)
+        self._state = concept.fresh(parameters, base_ms if frame is None else frame.ms)
         self._aggregate = np.zeros(1, AGGREGATE)
         self._out = np.full(1, np.nan, concept.out)
         self._no_events()

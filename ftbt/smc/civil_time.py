@@ -8,7 +8,7 @@ start is not before its end runs over midnight.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbt.compiled import compiled
-from ftbt.data.timeframe import DAY_MS, MINUTE_MS, to_ms
+from ftbt.data.timeframe import DAY_MS, MINUTE_MS
 from ftbt.errors import ParameterError, did_you_mean
 from ftbt.ranges import Choice
 
 MAX_CHANGES = 512
-_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+# The table's span in seconds since 1970 UTC; no zone changes its offset twice within a day.
+_FIRST, _LAST, _DAY = 0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()), 86_400
 
 CLOCK_STATE = np.dtype(
     [
@@ -41,16 +42,16 @@ def zone_names() -> tuple[str, ...]:
     return tuple(sorted(available_timezones()))
 
 
-def _offset_ms(zone: ZoneInfo, moment: datetime) -> int:
-    offset = moment.astimezone(zone).utcoffset()
+def _offset_ms(zone: ZoneInfo, second: int) -> int:
+    offset = datetime.fromtimestamp(second, zone).utcoffset()
     return 0 if offset is None else round(offset.total_seconds() * 1000)
 
 
-def _change_between(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
+def _change_between(zone: ZoneInfo, start: int, end: int) -> int:
     """Return the first second after *start* at which *end*'s offset is in force."""
     offset = _offset_ms(zone, end)
-    while end - start > timedelta(seconds=1):
-        middle = start + timedelta(seconds=int((end - start).total_seconds()) // 2)
+    while end - start > 1:
+        middle = (start + end) // 2
         if _offset_ms(zone, middle) == offset:
             end = middle
         else:
@@ -67,15 +68,13 @@ def offset_table(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         to add to UTC; both int64, shape (changes,).
     """
     zone = ZoneInfo(name)
-    rows = [(to_ms(_FIRST), _offset_ms(zone, _FIRST))]
-    day, step = _FIRST, timedelta(days=1)
-    while day < _LAST:
-        if _offset_ms(zone, day + step) != rows[-1][1]:
-            change = _change_between(zone, day, day + step)
-            rows.append((to_ms(change), _offset_ms(zone, change)))
-        day += step
+    rows = [(_FIRST, _offset_ms(zone, _FIRST))]
+    for second in range(_FIRST, _LAST, _DAY):
+        if _offset_ms(zone, second + _DAY) != rows[-1][1]:
+            change = _change_between(zone, second, second + _DAY)
+            rows.append((change, _offset_ms(zone, change)))
     table = np.array(rows, np.int64)
-    return table[:, 0].copy(), table[:, 1].copy()
+    return table[:, 0] * 1000, table[:, 1].copy()
 
 
 def prepare_clock(clock: NDArray[np.void], zone: int) -> None:

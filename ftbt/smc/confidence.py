@@ -3,17 +3,25 @@
 | factor | points | what it measures |
 |---|---|---|
 | `trend` | 15 | the slow timeframe's structure trend points the same way |
-| `clean` | 15 | share of the last six slow swing labels (HH, HL ...) that point the same way |
+| `clean` | 15 | more than half of its last six swing labels (HH, HL ...) do: 5, 10, 15 for 4, 5, 6 |
 | `pattern` | 10 | where the bar closes in its range: 10 at the favourable end, 0 at the other |
-| `confluence` | 20 | 5 each: discount (premium), a sweep, a gap, an order block within `recent` bars |
+| `confluence` | 20 | 5 each: discount (premium), and within `recent` bars a sweep, a gap, a block |
 | `spike` | 10 | volume against the mean of the 20 bars before: 0 up to 1x, 10 from 2x on |
 | `divergence` | 10 | the last swing low is lower than the one before, on less volume (mirrored) |
 | `trending` | 10 | Kaufman's efficiency ratio over 48 bars, signed: 10 from 0.4 on |
 | `calm` | 10 | ATR(14) against its mean of 500 bars: 10 up to 0.75x, 0 from 1.5x on |
 
 When the trends of both higher timeframes and of the bars themselves agree, 20 are added; the sum is
-cut at 100. A factor whose inputs are not known yet counts 0. The weights are the predecessor's;
-whether a factor is worth anything is a question to the data, see `benchmarks/confidence.py`.
+cut at 100. A factor whose inputs are not known counts 0, and so does a higher timeframe that isn't
+there: one not longer than the bars, or no multiple of them. The weights are the predecessor's;
+whether a factor is worth anything is a question to the data, see `docs/reference/confidence.md`.
+
+`confluence` knows the newest zone of each kind and side only. Its *discount* is the lower half of
+the last swing low and high; a *sweep* trades beyond the last unbroken swing low and closes back in
+the same bar; its *gap* is left by three bars (`fvg.py`); its *block* is the last opposite candle
+between a swing and its break (`order_blocks.py`). Gap and block count when they appear and while
+the price is in them, until a bar closes beyond. `divergence` counts for 30 bars after the swing is
+known.
 
 Efficiency ratio: Kaufman, Trading Systems and Methods, ch. 17: |net change| / sum of |changes|.
 """
@@ -28,19 +36,10 @@ from ftbt.ranges import Choice, Int
 from ftbt.smc.aggregate import AGGREGATE, aggregate_step
 from ftbt.smc.base import NAN, Concept, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
-from ftbt.smc.dealing_range import DEALING_RANGE, DEALING_RANGE_STATE, dealing_range_step
-from ftbt.smc.fvg import FVG, FVG_STATE, fvg_step
-from ftbt.smc.order_blocks import ORDER_BLOCK_STATE, ORDER_BLOCKS, order_block_step
+from ftbt.smc.ladder import FRAMES
+from ftbt.smc.ledger import seen_high, seen_low
 from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
-from ftbt.smc.sweeps import SWEEPS, SWEEPS_STATE, sweeps_step
-
-LABELS = 6  # slow swing labels that are looked at
-EFFICIENCY = 48  # bars of the efficiency ratio
-VOLUME_BARS = 20
-ATR_BARS = 14
-ATR_MEAN_BARS = 500
-DIVERGENCE_BARS = 30  # a divergence counts for so many bars after it is known
-_RING = 128  # volumes kept for the swings' own bars
+from ftbt.smc.swings import RING
 
 FACTORS = {
     "trend": 15.0,
@@ -54,64 +53,60 @@ FACTORS = {
 }
 AGREEMENT = 20.0
 
-# Timeframes that a confidence line can look at, and their lengths.
-_FRAMES = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w")
+_LABELS = 6  # slow swing labels that are looked at
+_EFFICIENCY = 48  # bars of the efficiency ratio
+_VOLUME = 20
+_ATR = 14
+_ATR_MEAN = 500
+_DIVERGENCE = 30
+_NEVER = -(10**9)
+_WORDS = ("", *FRAMES)  # of `fast` and `slow`; "": none
+# Compiled code takes plain numbers as constants, but can't look into a dict.
+_TREND, _CLEAN, _PATTERN, _CONFLUENCE, _SPIKE, _DIVERGES, _TRENDING, _CALM = FACTORS.values()
 
+# A higher timeframe, built from the bars.
 _HIGHER = np.dtype(
     [
         ("aggregate", AGGREGATE),
         ("structure", STRUCTURE_STATE),
         ("out", STRUCTURE.out),
-        ("ms", "i8"),
+        ("ms", "i8"),  # 0: there is none
         ("origin", "i8"),
-        ("trend", "f8"),
-        ("label", "f8", (LABELS,)),
+        ("label", "f8", (_LABELS,)),
         ("labels", "i8"),
     ],
     align=True,
 )
+# A gap or block as its side sees it: prices of the short side are negated, see `ledger.py`.
+_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8")], align=True)
 _SIDE = np.dtype(
     [
         ("sweep_bar", "i8"),
-        ("gap_bar", "i8"),
-        ("block_bar", "i8"),
-        ("swing", "f8"),  # price of the last swing on this side
+        ("gap", _ZONE),  # `bar`: the last one at which it appeared or was traded in
+        ("block", _ZONE),
+        ("candle", _ZONE),  # the last one against this side: the next block
+        ("swing", "f8"),  # price of the last swing low (negated: high)
         ("swing_volume", "f8"),
         ("divergence_bar", "i8"),
+        ("clean", "f8"),
+        *((name, "f8") for name in FACTORS if name != "clean"),
     ],
     align=True,
 )
-_INNER = {
-    "range": (DEALING_RANGE, DEALING_RANGE_STATE),
-    "gaps": (FVG, FVG_STATE),
-    "blocks": (ORDER_BLOCKS, ORDER_BLOCK_STATE),
-    "sweeps": (SWEEPS, SWEEPS_STATE),
-}
-
-
-def _inner_fields() -> list[tuple[str, np.dtype[np.void]]]:
-    """Return state, parameters and outputs of each concept that is looked at."""
-    fields = []
-    for name, (concept, state) in _INNER.items():
-        parameters = concept.pack({}).dtype
-        fields += [(name, state), (f"{name}_p", parameters), (f"{name}_out", concept.out)]
-    return fields
-
-
 CONFIDENCE_STATE = np.dtype(
     [
-        ("count", "i8"),
-        ("base_ms", "i8"),  # 0 until two bars have been seen
-        ("time", "i8"),
+        ("base_ms", "i8"),
+        ("structure_p", STRUCTURE.pack({}).dtype),
         ("fast", _HIGHER),
         ("slow", _HIGHER),
-        ("structure_p", STRUCTURE.pack({}).dtype),
-        *_inner_fields(),
-        ("side", _SIDE, (2,)),  # 0 long (lows), 1 short (highs)
-        ("volume", "f8", (_RING,)),
+        ("structure", STRUCTURE_STATE),
+        ("out", STRUCTURE.out),
+        ("side", _SIDE, (2,)),  # 0 long, 1 short
+        ("volume", "f8", (RING,)),
+        ("close", "f8", (RING,)),
         ("volume_mean", MEAN_STATE),
         ("volume_before", "f8"),
-        ("close", "f8", (EFFICIENCY + 1,)),
+        ("path_mean", MEAN_STATE),
         ("atr", WILDER_STATE),
         ("atr_mean", MEAN_STATE),
     ],
@@ -140,90 +135,43 @@ FIELDS = {
 @compiled
 def _init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.volume_before = NAN
-    for i in range(2):
-        side = state.side[i]
-        side.sweep_bar = side.gap_bar = side.block_bar = side.divergence_bar = -(10**9)
-        side.swing = NAN
+    for k in range(2):
+        side = state.side[k]
+        side.sweep_bar = side.gap.bar = side.block.bar = side.divergence_bar = _NEVER
+        side.gap.near = side.block.near = side.swing = NAN
+        side.candle.bar = _NEVER
 
 
 def _prepare(state: Records, parameters: Records) -> None:
-    """Start the concepts inside, each with its own parameters."""
+    """Start the three structures, and look up the higher timeframes."""
     state["structure_p"] = STRUCTURE.pack({})
-    for name, number in (("fast", parameters["fast"][0]), ("slow", parameters["slow"][0])):
-        frame = Timeframe.parse(_FRAMES[number])
-        state[name]["ms"], state[name]["origin"] = frame.ms, frame.origin_ms
-        state[name]["structure"] = STRUCTURE.fresh(state["structure_p"])
-    for name, (concept, _) in _INNER.items():
-        packed = concept.pack({})
-        state[f"{name}_p"] = packed
-        state[name] = concept.fresh(packed)
+    fresh = STRUCTURE.fresh(state["structure_p"])
+    state["structure"] = fresh
+    for name in ("fast", "slow"):
+        word = _WORDS[int(parameters[name][0])]
+        state[name]["structure"] = fresh
+        if word:
+            frame = Timeframe.parse(word)
+            state[name]["ms"], state[name]["origin"] = frame.ms, frame.origin_ms
 
 
 @compiled
-def _higher_step(higher, bar, base_ms, p):  # type: ignore[no-untyped-def]
-    """Take a base bar into a higher timeframe; follow its trend and swing labels."""
-    if not aggregate_step(higher.aggregate, bar, base_ms, higher.ms, higher.origin):
-        return
+def _take_higher(higher, bar, base_ms, p):  # type: ignore[no-untyped-def]
+    """Take a bar into a higher timeframe; return 1 when that has a new swing label."""
+    if base_ms <= 0 or higher.ms <= base_ms or higher.ms % base_ms != 0:
+        return 0
+    if aggregate_step(higher.aggregate, bar, base_ms, higher.ms, higher.origin) == 0:
+        return 0
     structure_step(higher.structure, higher.aggregate.done, p, higher.out)
-    higher.trend = higher.out.trend
     swings = higher.structure.swing_out
+    before = higher.labels
     if swings.high_event != 0.0:
-        higher.label[higher.labels % LABELS] = swings.high_label
+        higher.label[higher.labels % _LABELS] = swings.high_label
         higher.labels += 1
     if swings.low_event != 0.0:
-        higher.label[higher.labels % LABELS] = swings.low_label
+        higher.label[higher.labels % _LABELS] = swings.low_label
         higher.labels += 1
-
-
-@compiled
-def _clean(higher, sign):  # type: ignore[no-untyped-def]
-    if higher.labels < LABELS:
-        return 0.0
-    same = 0
-    for i in range(LABELS):
-        if higher.label[i] * sign > 0.0:
-            same += 1
-    return same / LABELS
-
-
-@compiled
-def _follow_zones(state, now):  # type: ignore[no-untyped-def]
-    """Remember when each side last had a sweep, a gap and a block."""
-    for i in range(2):
-        sign = 1.0 if i == 0 else -1.0
-        side = state.side[i]
-        if state.sweeps_out.sweep == sign:
-            side.sweep_bar = now
-        if state.gaps_out.created == sign or state.gaps_out.touched == sign:
-            side.gap_bar = now
-        if state.blocks_out.created == sign or state.blocks_out.tested == sign:
-            side.block_bar = now
-
-
-@compiled
-def _follow_swing(side, sign, price, volume, now):  # type: ignore[no-untyped-def]
-    """Take a new swing of one side: further out on less volume is a divergence."""
-    if sign * price < sign * side.swing and volume < side.swing_volume:
-        side.divergence_bar = now
-    side.swing = price
-    side.swing_volume = volume
-
-
-@compiled
-def _efficiency(state):  # type: ignore[no-untyped-def]
-    """Return the signed efficiency ratio, 0 while unknown."""
-    size = EFFICIENCY + 1
-    if state.count < size:
-        return 0.0
-    newest = (state.count - 1) % size
-    path = 0.0
-    at = (newest + 1) % size
-    first = state.close[at]
-    for _ in range(EFFICIENCY):
-        after = (at + 1) % size
-        path += abs(state.close[after] - state.close[at])
-        at = after
-    return (state.close[newest] - first) / path if path > 0.0 else 0.0
+    return 1 if higher.labels > before else 0
 
 
 @compiled
@@ -236,74 +184,188 @@ def _ramp(value, zero_at, one_at):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _confluence(state, side, sign, now, p):  # type: ignore[no-untyped-def]
-    points = 5.0 if state.range_out.zone == sign else 0.0
-    for bar in (side.sweep_bar, side.gap_bar, side.block_bar):
-        if now - bar <= p.recent:
-            points += 5.0
+def _cleanness(higher, sign):  # type: ignore[no-untyped-def]
+    """Return the points for the share of labels that point to side *sign*."""
+    if higher.labels < _LABELS:
+        return 0.0
+    same = 0.0
+    for i in range(_LABELS):
+        if higher.label[i] * sign > 0.0:
+            same += 1.0
+    return _CLEAN * _ramp(same / _LABELS, 0.5, 1.0)
+
+
+@compiled
+def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
+    """Note a bar that trades in *zone*; a close beyond ends it."""
+    if low <= zone.near:
+        zone.bar = now
+        if close < zone.far:
+            zone.near = NAN
+            zone.bar = _NEVER
+
+
+@compiled
+def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
+    zone.near = near
+    zone.far = far
+    zone.bar = now
+
+
+@compiled
+def _follow_zones(state, side, sign, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar into the gap and block of one side; structure has taken it already."""
+    low = seen_low(bar, sign)
+    high = seen_high(bar, sign)
+    close = sign * bar.close
+    _follow_zone(side.gap, low, close, now)
+    _follow_zone(side.block, low, close, now)
+    if now >= 2:
+        swing = state.structure.swing
+        place = (now - 2) & (RING - 1)
+        before = swing.high[place] if sign > 0 else -swing.low[place]
+        if low > before:
+            _set_zone(side.gap, low, before, now)
+    candle = side.candle
+    if (
+        state.out.bos + state.out.choch == sign
+        and candle.bar > now - state.out.break_origin
+        and close >= candle.far
+    ):
+        _set_zone(side.block, candle.near, candle.far, now)
+    if close < sign * bar.open:
+        _set_zone(candle, high, low, now)
+
+
+@compiled
+def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
+    """Take a new swing of one side: further out on less volume is a divergence."""
+    less = price < side.swing and volume < side.swing_volume
+    side.divergence_bar = now if less else _NEVER
+    side.swing = price
+    side.swing_volume = volume
+
+
+@compiled
+def _follow_swings(state, now):  # type: ignore[no-untyped-def]
+    swings = state.structure.swing_out
+    if swings.low_event != 0.0:
+        volume = state.volume[(now - int(swings.low_origin)) & (RING - 1)]
+        _follow_swing(state.side[0], swings.low, volume, now)
+    if swings.high_event != 0.0:
+        volume = state.volume[(now - int(swings.high_origin)) & (RING - 1)]
+        _follow_swing(state.side[1], -swings.high, volume, now)
+
+
+@compiled
+def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
+    """Take a close; return the signed efficiency ratio, 0 while unknown."""
+    state.close[now & (RING - 1)] = bar.close
+    if now == 0:
+        return 0.0
+    change = abs(bar.close - state.close[(now - 1) & (RING - 1)])
+    path = _EFFICIENCY * mean_step(state.path_mean, change, _EFFICIENCY)
+    if not path > 0.0:
+        return 0.0
+    return (bar.close - state.close[(now - _EFFICIENCY) & (RING - 1)]) / path
+
+
+@compiled
+def _confluence(state, side, sign, bar, now, p):  # type: ignore[no-untyped-def]
+    part = _CONFLUENCE / 4.0
+    high = state.structure.swing_out.high
+    low = state.structure.swing_out.low
+    # Halves are compared as sums: no rounding of a middle breaks the mirror.
+    discount = high > low and sign * (bar.close - low) < sign * (high - bar.close)
+    points = part if discount else 0.0
+    for last in (side.sweep_bar, side.gap.bar, side.block.bar):
+        if now - last <= p.recent:
+            points += part
     return points
+
+
+@compiled
+def _rate(state, k, bar, now, spike, efficiency, calm, p):  # type: ignore[no-untyped-def]
+    """Set the points of one side; return their sum and what agreement adds, cut at 100."""
+    sign = 1 - 2 * k
+    side = state.side[k]
+    spread = bar.high - bar.low
+    place = bar.close - bar.low if sign > 0 else bar.high - bar.close
+    side.trend = _TREND if state.slow.out.trend == sign else 0.0
+    side.pattern = _PATTERN * (place / spread) if spread > 0.0 else 0.0
+    side.confluence = _confluence(state, side, sign, bar, now, p)
+    side.spike = spike
+    side.divergence = _DIVERGES if now - side.divergence_bar <= _DIVERGENCE else 0.0
+    side.trending = _TRENDING * _ramp(sign * efficiency, 0.0, 0.4)
+    side.calm = calm
+    total = side.trend + side.clean + side.pattern + side.confluence
+    total += side.spike + side.divergence + side.trending + side.calm
+    own = state.out.trend
+    if own == sign and state.fast.out.trend == own and state.slow.out.trend == own:
+        total += AGREEMENT
+    return min(100.0, total)
+
+
+@compiled
+def _swept(state, k, sign, bar):  # type: ignore[no-untyped-def]
+    """Tell whether *bar* sweeps the last unbroken swing behind side *k*."""
+    level = sign * state.structure.side[1 - k].level  # structure has the highs first
+    return seen_low(bar, sign) < level and sign * bar.close > level
+
+
+@compiled
+def _show(state, out):  # type: ignore[no-untyped-def]
+    long = state.side[0]
+    short = state.side[1]
+    out.long_trend = long.trend
+    out.long_clean = long.clean
+    out.long_pattern = long.pattern
+    out.long_confluence = long.confluence
+    out.long_spike = long.spike
+    out.long_divergence = long.divergence
+    out.long_trending = long.trending
+    out.long_calm = long.calm
+    out.short_trend = short.trend
+    out.short_clean = short.clean
+    out.short_pattern = short.pattern
+    out.short_confluence = short.confluence
+    out.short_spike = short.spike
+    out.short_divergence = short.divergence
+    out.short_trending = short.trending
+    out.short_calm = short.calm
 
 
 @compiled
 def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the factors."""
-    now = state.count
-    if now > 0:
-        step = bar.time - state.time
-        state.base_ms = step if state.base_ms == 0 else min(state.base_ms, step)
-    state.time = bar.time
-    state.count += 1
-    if state.base_ms > 0:
-        _higher_step(state.fast, bar, state.base_ms, state.structure_p)
-        _higher_step(state.slow, bar, state.base_ms, state.structure_p)
-    dealing_range_step(state.range, bar, state.range_p, state.range_out)
-    fvg_step(state.gaps, bar, state.gaps_p, state.gaps_out)
-    order_block_step(state.blocks, bar, state.blocks_p, state.blocks_out)
-    sweeps_step(state.sweeps, bar, state.sweeps_p, state.sweeps_out)
-    _follow_zones(state, now)
-    state.volume[now % _RING] = bar.volume
-    state.close[now % (EFFICIENCY + 1)] = bar.close
-    swings = state.range.structure.swing_out
-    if swings.low_event != 0.0:
-        volume = state.volume[(now - int(swings.low_origin)) % _RING]
-        _follow_swing(state.side[0], 1.0, swings.low, volume, now)
-    if swings.high_event != 0.0:
-        volume = state.volume[(now - int(swings.high_origin)) % _RING]
-        _follow_swing(state.side[1], -1.0, swings.high, volume, now)
-    spike = 10.0 * _ramp(bar.volume / state.volume_before, 1.0, 2.0)
-    state.volume_before = mean_step(state.volume_mean, bar.volume, VOLUME_BARS)
-    atr = wilder_step(state.atr, bar, ATR_BARS)
-    usual = NAN if np.isnan(atr) else mean_step(state.atr_mean, atr, ATR_MEAN_BARS)
-    calm = 10.0 * _ramp(atr / usual, 1.5, 0.75)
-    efficiency = _efficiency(state)
-    spread = bar.high - bar.low
-    place = (bar.close - bar.low) / spread if spread > 0.0 else 0.5
-    own = state.range.structure_out.trend
-
-    out.long_trend = 15.0 if state.slow.trend > 0.0 else 0.0
-    out.short_trend = 15.0 if state.slow.trend < 0.0 else 0.0
-    out.long_clean = 15.0 * _clean(state.slow, 1.0)
-    out.short_clean = 15.0 * _clean(state.slow, -1.0)
-    out.long_pattern = 10.0 * place
-    out.short_pattern = 10.0 * (1.0 - place)
-    out.long_confluence = _confluence(state, state.side[0], 1.0, now, p)
-    out.short_confluence = _confluence(state, state.side[1], -1.0, now, p)
-    out.long_spike = out.short_spike = spike
-    fresh = now - DIVERGENCE_BARS
-    out.long_divergence = 10.0 if state.side[0].divergence_bar >= fresh else 0.0
-    out.short_divergence = 10.0 if state.side[1].divergence_bar >= fresh else 0.0
-    out.long_trending = 10.0 * _ramp(efficiency, 0.0, 0.4)
-    out.short_trending = 10.0 * _ramp(-efficiency, 0.0, 0.4)
-    out.long_calm = out.short_calm = calm
-    out.agreement = 0.0
-    if own == state.fast.trend and own == state.slow.trend:
-        out.agreement = own
-    long = out.long_trend + out.long_clean + out.long_pattern + out.long_confluence
-    long += out.long_spike + out.long_divergence + out.long_trending + out.long_calm
-    short = out.short_trend + out.short_clean + out.short_pattern + out.short_confluence
-    short += out.short_spike + out.short_divergence + out.short_trending + out.short_calm
-    out.long = min(100.0, long + (AGREEMENT if out.agreement > 0.0 else 0.0))
-    out.short = min(100.0, short + (AGREEMENT if out.agreement < 0.0 else 0.0))
+    now = state.structure.swing.count
+    _take_higher(state.fast, bar, state.base_ms, state.structure_p)
+    if _take_higher(state.slow, bar, state.base_ms, state.structure_p) == 1:
+        state.side[0].clean = _cleanness(state.slow, 1.0)
+        state.side[1].clean = _cleanness(state.slow, -1.0)
+    # The swings to sweep are those known before this bar: structure takes it only afterwards.
+    for k in range(2):
+        if _swept(state, k, 1 - 2 * k, bar):
+            state.side[k].sweep_bar = now
+    structure_step(state.structure, bar, state.structure_p, state.out)
+    state.volume[now & (RING - 1)] = bar.volume
+    _follow_swings(state, now)
+    for k in range(2):
+        _follow_zones(state, state.side[k], 1 - 2 * k, bar, now)
+    # A mean of zero (a dead market) has no ratio.
+    before = state.volume_before
+    spike = _SPIKE * _ramp(bar.volume / before, 1.0, 2.0) if before > 0.0 else 0.0
+    state.volume_before = mean_step(state.volume_mean, bar.volume, _VOLUME)
+    efficiency = _efficiency(state, bar, now)
+    atr = wilder_step(state.atr, bar, _ATR)
+    usual = NAN if np.isnan(atr) else mean_step(state.atr_mean, atr, _ATR_MEAN)
+    calm = _CALM * _ramp(atr / usual, 1.5, 0.75)
+    out.long = _rate(state, 0, bar, now, spike, efficiency, calm, p)
+    out.short = _rate(state, 1, bar, now, spike, efficiency, calm, p)
+    own = state.out.trend
+    agree = own == state.fast.out.trend and own == state.slow.out.trend
+    out.agreement = own if agree else 0.0
+    _show(state, out)
 
 
 @compiled
@@ -322,8 +384,8 @@ CONFIDENCE = Concept(
     run=_run,
     defaults={"fast": "1h", "slow": "4h", "recent": 8},
     ranges={
-        "fast": Choice(*_FRAMES, tune=False),
-        "slow": Choice(*_FRAMES, tune=False),
+        "fast": Choice(*_WORDS, tune=False),
+        "slow": Choice(*_WORDS, tune=False),
         "recent": Int(0, 100, tune=False),
     },
     prepare=_prepare,

@@ -278,11 +278,11 @@ def _wear(state, sign, bar, atr, p):  # type: ignore[no-untyped-def]
     kept = 0
     for i in range(side.rows):
         row = side.row[i]
-        if low < row.worst:
-            row.worst = low
+        if low < row.extreme:
+            row.worst = min(row.worst, low)
             if low < row.extreme - _distance(p.tolerance, p.tolerance_unit, atr, row.extreme):
                 continue
-        side.watch = max(side.watch, row.worst)
+        side.watch = max(side.watch, row.extreme)
         if kept != i:
             side.row[kept] = row
         kept += 1
@@ -360,7 +360,7 @@ def _touch(state, sign, price, atr, now, p):  # type: ignore[no-untyped-def]
     row.touches += 1
     row.last = anchor
     row.worst = row.extreme
-    side.watch = max(side.watch, row.worst)
+    side.watch = max(side.watch, row.extreme)
     kind = EQUAL_POOL if row.touches >= p.min_touches else SWING_POOL
     if _grow(state, side, row, kind, sign, now, p):
         return

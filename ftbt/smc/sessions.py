@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from ftbt.compiled import compiled
+from ftbt.data.timeframe import DAY_MS, MINUTE_MS
 from ftbt.ranges import Choice
 from ftbt.smc.base import NAN, Concept, Records, SmcLine
 from ftbt.smc.civil_time import (
@@ -69,7 +70,7 @@ SESSIONS_STATE = np.dtype(
 FIELDS = {
     "killzone": "1 asia, 2 london, 3 new_york, 4 london_close while the bar opens in it, else 0",
     "active": "1 while the bar opens in the chosen session, else 0",
-    "begin": "1 at the first bar of the chosen session, else 0",
+    "begin": "1 at the first bar of the chosen session, else 0 (also when that bar is missing)",
     "done": "1 at the bar that completes the chosen session (final levels change), else 0",
     "high": "highest price of the session so far, NaN when none is on",
     "low": "lowest price of the session so far, NaN when none is on",
@@ -114,7 +115,7 @@ def _begin(state, day, whole, out):  # type: ignore[no-untyped-def]
     state.whole = whole
     state.high = -np.inf
     state.low = np.inf
-    out.begin = 1.0
+    out.begin = 1.0 * whole
 
 
 @compiled
@@ -128,7 +129,7 @@ def _killzone(civil):  # type: ignore[no-untyped-def]
 @compiled
 def _seen_from_start(state, bar, civil, start):  # type: ignore[no-untyped-def]
     """Tell whether no bar of the session that begins now can be missing before *bar*."""
-    if civil % 86_400_000 == start * 60_000:
+    if civil % DAY_MS == start * MINUTE_MS:
         return 1
     return 1 if state.count > 0 and bar.time - state.time <= state.length else 0
 

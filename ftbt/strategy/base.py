@@ -23,6 +23,7 @@ import backtrader as bt
 import numpy as np
 
 from ftbt.data.candles import BAR
+from ftbt.data.precision import nearest_size
 from ftbt.errors import StrategyBroken
 from ftbt.ranges import Bool, Choice, Float, Int, Range, pack
 from ftbt.smc.base import read_bar
@@ -115,6 +116,10 @@ class SetupStrategy(bt.Strategy):
                 # Nobody reads the lines bar by bar: Backtrader need not move them.
                 self._lineiterators[bt.LineIterator.IndType].clear()
 
+    def setups_and_parameters(self) -> tuple[Any, Any]:
+        """Return the setups at every bar and the packed parameters, for the compiled engine."""
+        return self._setups, self._packed
+
     def notify_order(self, order: Any) -> None:
         """Follow the entry from its fill to the flat position after it."""
         entry = self._entry
@@ -128,6 +133,8 @@ class SetupStrategy(bt.Strategy):
 
     def next(self) -> None:
         """Decide at the close of the current bar."""
+        if self.broker.finished:
+            return  # what is ordered at the last close can't trade any more
         now = len(self)
         quiet = self._setups is not None and not self._loud[now - 1]
         if quiet and (self._entry is None or now < self._wake):
@@ -175,7 +182,8 @@ class SetupStrategy(bt.Strategy):
         targets = [(price, part) for price, part in targets if price == price and part > 0]
         if len(targets) == 2:
             # size - size1 in binary is a hair off the lot.
-            targets[1] = (targets[1][0], round(targets[1][1], int(self._rules[0]["size_decimals"])))
+            decimals = int(self._rules[0]["size_decimals"])
+            targets[1] = (targets[1][0], nearest_size(targets[1][1], decimals))
         entry = enter(
             size=size,
             exectype=_EXEC_TYPES[kind],

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from ftbt.compiled import compiled
-from ftbt.data.candles import Bars
+from ftbt.data.candles import BAR, Bars
+from ftbt.errors import StrategyBroken, did_you_mean
 from ftbt.smc.base import SmcLine
 from ftbt.strategy.decide import clear_setup
 from ftbt.strategy.records import SETUP
@@ -52,6 +55,7 @@ class Rule:
             "__name__": function.__module__,
         }
         self._file = function.__code__.co_filename
+        self.place = f"{Path(self._file).name}:{function.__code__.co_firstlineno}"
         rows = ", ".join(f"{name}[i]" for name in self.line_names)
         self.step = self._make(_STEP, f"_{self.name}_step", rows)
         self.run = self._make(_LOOP, f"_{self.name}_loop", rows)
@@ -91,11 +95,47 @@ class Setup:
 
     def at_close(self, bar: Any, parameters: Any) -> Any:
         """Return the setup at the bar that has just closed, from the lines' current rows."""
-        self.rule.step(bar, *(line.row for line in self.lines), parameters, self._record[0])
+        rows = [line.row for line in self.lines]
+        self._call(self.rule.step, bar, rows, parameters, self._record[0])
         return self._record[0]
 
     def series(self, bars: Bars, parameters: Any) -> Records:
         """Return the setups at the close of every bar, shape (n,)."""
         setups = np.zeros(len(bars), SETUP)
-        self.rule.run(bars, *(line.outputs() for line in self.lines), parameters, setups)
+        self._call(self.rule.run, bars, [line.outputs() for line in self.lines], parameters, setups)
         return setups
+
+    def _call(
+        self, function: Callable[..., None], bars: Any, rows: list[Any], parameters: Any, out: Any
+    ) -> None:
+        """Call the compiled rule.
+
+        Raises:
+            StrategyBroken: when it can't be compiled; numba's own message is a page long.
+        """
+        try:
+            function(bars, *rows, parameters, out)
+        except KeyError as error:  # how numba tells a record has no such field
+            wrong = str(error.args[0])
+            records = dict(zip(self.rule.line_names, rows, strict=True))
+            known = {name: kept.dtype.names for name, kept in records.items()}
+            known |= {"bar": BAR.names, "p": parameters.dtype.names, "setup": SETUP.names}
+            every = [field for names in known.values() for field in names or ()]
+            lines = "; ".join(f"{name}: {', '.join(known[name] or ())}" for name in [*records, "p"])
+            hint = did_you_mean(wrong, every) or f" ({lines})"
+            raise StrategyBroken(
+                f"rule {self.rule.name} ({self.rule.place}): nothing it is given has a field"
+                f" {wrong!r}{hint}"
+            ) from error
+        except NumbaError as error:
+            raise StrategyBroken(
+                f"rule {self.rule.name} ({self.rule.place}) can't be compiled: {_gist(error)}"
+            ) from error
+
+
+def _gist(error: NumbaError) -> str:
+    """Return the line of numba's page that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    head = ("Failed in", "During:", "File ", "Overload", "Rejected", "There are")
+    said = [line for line in lines if not line.startswith(head) and any(map(str.isalpha, line))]
+    return (said or lines)[0][:200]

@@ -160,6 +160,15 @@ class WindowFolder:
             return len(outcome.trials)
         return max((stop for _, stop, _ in self._names()), default=0)
 
+    def made(self) -> int:
+        """Return how many trials were made, those of an unfinished batch included."""
+        return max(self.trials(), self.progress().trials)
+
+    def forget_progress(self) -> None:
+        """Set the progress back to what the checkpoints hold."""
+        if self.path.is_dir():
+            self.report(Progress(self.trials()))
+
     def finish(self, outcome: Outcome) -> None:
         """Write the outcome, then drop the checkpoints."""
         atomic_write(self.path / OUTCOME, pickle.dumps(outcome))

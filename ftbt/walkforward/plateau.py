@@ -75,6 +75,7 @@ def select_plateau(candidates: Sequence[Candidate], ranges: Mapping[str, Range])
         candidates: distinct parameter sets.
         ranges: of the searched parameters.
     """
+    candidates = sorted(candidates, key=lambda one: one.trial)
     distance = distances([one.values for one in candidates], ranges)
     values = np.array([one.value for one in candidates])
     scored = [

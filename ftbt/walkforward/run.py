@@ -99,6 +99,7 @@ def walk_forward(
             shutil.rmtree(folder / WORK, ignore_errors=True)
             return Finished(folder, reused=True, earlier=earlier)
         _begin(folder, manifest, resume, listener)
+        _count(folder, manifest, ledger)
         execution = _Execution(folder / WORK, jobs)
         try:
             _compile(inputs, listener)
@@ -160,7 +161,7 @@ def searches(folder: Path, manifest: Manifest) -> list[Counted]:
         place = WindowFolder(folder / WORK / f"window-{window.number:03d}")
         outcome = place.outcome()
         state = "stopped" if outcome is None else "failed" if outcome.failed else "done"
-        found.append(Counted(window.number, state, place.trials()))
+        found.append(Counted(window.number, state, place.made()))
     return found
 
 
@@ -245,6 +246,9 @@ def _run(
     open_tasks = [task for task in tasks if WindowFolder(task.folder).outcome() is None]
     if len(open_tasks) < len(tasks):
         listener.say(f"{len(tasks) - len(open_tasks)} of {len(tasks)} windows are done already")
+
+    for task in open_tasks:
+        WindowFolder(task.folder).forget_progress()
 
     def finished(number: int) -> None:
         _count_one(inputs.manifest, ledger, tasks[number])

@@ -95,7 +95,7 @@ def computer(concept: Concept, values: dict[str, Any], timeframe: str = "") -> C
 
 
 def check_stream(
-    concept: Concept, values: dict[str, Any], timeframe: str, bars: Bars, restarts: int = 6
+    concept: Concept, values: dict[str, Any], timeframe: str, bars: Bars, restarts: int = 3
 ) -> None:
     """Bar by bar gives what the loop gives, also from a pickled memory on, anywhere."""
     expected = computer(concept, values, timeframe)(bars)

@@ -34,10 +34,12 @@ EXTRA: dict[str, tuple[dict[str, Any], ...]] = {
     "swings": ({"left": 50, "right": 50}, {"left": 1, "right": 60}),
     "structure": ({"left": 50, "right": 50},),
     "sessions": (
+        {"session": "silver_bullet"},
         {"session": "custom", "zone": "Europe/London", "start": "22:30", "end": "06:15"},
         {"session": "custom", "zone": "Asia/Kolkata", "start": "09:15", "end": "09:15"},
     ),
 }
+MOST_VARIANTS = 4
 TIMEFRAMES = ("1h", "4h")
 
 
@@ -57,8 +59,9 @@ def _varied(name: str, limits: Range, default: Any, turn: int, rng: np.random.Ge
 
 
 def _variants(concept: Concept) -> list[dict[str, Any]]:
-    """Parameters under which a line is tested: each word of each choice occurs at least once."""
-    words = [len(limits.words) for limits in concept.ranges.values() if isinstance(limits, Choice)]
+    """Parameters under which a line is tested: each word of each choice occurs, up to four."""
+    choices = [limits for limits in concept.ranges.values() if isinstance(limits, Choice)]
+    words = [min(len(choice.words), MOST_VARIANTS) for choice in choices]
     rng = np.random.default_rng(len(concept.ranges))
     made = [
         {

@@ -225,7 +225,9 @@ class _Writer:
             "error": pd.Series([""] * count, dtype="str"),
             "param_swing": self.random.integers(3, 13, count),
             "param_stop_atr": self.random.integers(0, 16, count) / 10,
-            "param_bias": pd.Series(self.random.choice(["none", "fast", "slow"], count), dtype="str"),
+            "param_bias": pd.Series(
+                self.random.choice(["none", "fast", "slow"], count), dtype="str"
+            ),
             "param_break_even": self.random.random(count) < 0.5,
         }
         for item in fields(Metrics):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,13 +13,14 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from ftbt.report.figures.common import days, new_figure, small, time_axis, value_axis
-from ftbt.report.format import MINUS, price
+from ftbt.report.format import number, price
 from ftbt.report.seen import Example, Factor, Zone
 from ftbt.report.theme import GAIN, INK, LOSS, MUTED, OUT, PAGE, POOL, Layout
 
 Floats = NDArray[np.float64]
 
 ZONE_NAMES = {"gap": "fair value gap", "block": "order block", "pool": "liquidity pool"}
+CLOSE_BEFORE, CLOSE_AFTER = 42, 8  # candles on a small screen
 SHORT_NAMES = {"gap": "FVG", "block": "OB", "pool": "liquidity"}
 
 
@@ -26,25 +30,39 @@ def chart(layout: Layout, example: Example) -> Figure:
     Zones begin at their anchor and are drawn strong up to the close at which the order was
     decided, faint after it. Rising candles are hollow, falling ones filled.
     """
+    if layout.narrow:
+        example = _closer(example)
     figure = new_figure(layout, 400 if not layout.narrow else 330)
     axes = figure.subplots()
     candles = np.array(example.candles, np.float64)
     start, end = candles[0, 0], candles[-1, 0] + example.candle_ms
-    room = (end - start) * (0.24 if layout.narrow else 0.125)
-    axes.set_xlim(*days([int(start), int(end + room)]))
     low, high = price_range(example)
+    names = _names(example, low, high, layout)
+    # The names of the levels stand right of the last candle.
+    wide = max(len(text) for text, _, _ in names) * (layout.font - 1) * 0.6 + 8
+    room = (end - start) * wide / (layout.width - 56 - wide)
+    axes.set_xlim(*days([int(start), int(end + room)]))
     axes.set_ylim(low, high)
+    time_axis(axes, layout)
+    value_axis(axes, price)
     spread = Spread(figure, axes, layout)
     for zone in example.zones:
         _zone(axes, zone, example, end)
     _swings(axes, example, start, spread)
     _candles(axes, candles, example.candle_ms)
     _decision(axes, example, layout, high)
-    _trade(axes, example, end, spread)
-    time_axis(axes, layout)
-    value_axis(axes, price)
+    _trade(axes, example, end)
+    _names_at_right(axes, names, end, spread)
     _zone_names(axes, example, start, spread)
     return figure
+
+
+def _closer(example: Example) -> Example:
+    """Return the example with fewer candles around the trade, for a small screen."""
+    times = [row[0] for row in example.candles]
+    first = max(0, bisect_right(times, example.entry_time) - 1 - CLOSE_BEFORE)
+    last = bisect_right(times, example.exit_time) + CLOSE_AFTER
+    return replace(example, candles=example.candles[first:last])
 
 
 def price_range(example: Example) -> tuple[float, float]:
@@ -115,14 +133,15 @@ class Spread:
     """Remembers where text stands, in figure units, so that no label covers another."""
 
     def __init__(self, figure: Figure, axes: Axes, layout: Layout) -> None:
-        figure.canvas.draw()  # places the axes
+        figure.draw_without_rendering()  # places the axes
+        figure.set_layout_engine("none")  # once is enough
         self.axes, self.font = axes, layout.font * 0.86
         self.taken: list[tuple[float, float, float, float]] = []
 
     def free(self, x: float, y: float, text: str, *, right: bool = False) -> bool:
         """Tell whether *text* fits at data point (x, y); if so, the place is taken."""
         left, middle = self.axes.transData.transform((x, y))
-        width = self.font * 0.62 * len(text)
+        width = self.font * 0.72 * len(text)
         left -= width if right else 0.0
         box = (left, middle - self.font * 0.7, left + width, middle + self.font * 0.7)
         for other in self.taken:
@@ -143,7 +162,7 @@ def _swings(axes: Axes, example: Example, start: float, spread: Spread) -> None:
         chosen = [item for item in example.swings if item.high is high and item.time >= start]
         x = days([item.time + example.bar_ms // 2 for item in chosen])
         y = [item.price + (gap if high else -gap) for item in chosen]
-        axes.plot(x, y, shape, color=MUTED, markersize=4.2, markeredgewidth=0, zorder=3.5)
+        axes.plot(x, y, shape, color=MUTED, markersize=5.0, markeredgewidth=0, zorder=3.5)
 
 
 def _decision(axes: Axes, example: Example, layout: Layout, top: float) -> None:
@@ -161,26 +180,37 @@ def _decision(axes: Axes, example: Example, layout: Layout, top: float) -> None:
     )
 
 
-def _trade(axes: Axes, example: Example, end: float, spread: Spread) -> None:
-    """Draw entry, stop, targets and exit, with names at the right-hand side."""
+def _levels(example: Example, low: float, high: float) -> list[tuple[str, float, str]]:
+    """Return name, price and colour of the trade's levels that lie inside the drawing."""
+    found = [("Stop", example.stop, LOSS), ("Target 1", example.target1, GAIN)]
+    found += [("Target 2", example.target2, GAIN), ("Entry", example.entry_price, INK)]
+    return [(name, value, colour) for name, value, colour in found
+            if value is not None and low <= value <= high]  # fmt: skip
+
+
+def _names(
+    example: Example, low: float, high: float, layout: Layout
+) -> list[tuple[str, float, str]]:
+    """Return what stands at the right-hand side: text, price, colour."""
+    names = _levels(example, low, high)
+    if not example.cut:
+        names.append(("Exit", example.exit_price, OUT))
+    if layout.narrow:
+        names = [(name.replace("Target ", "T"), value, colour) for name, value, colour in names]
+    return [(f"{name} {price(value)}", value, colour) for name, value, colour in names]
+
+
+def _trade(axes: Axes, example: Example, end: float) -> None:
+    """Draw entry, stop, targets and exit."""
     begin = float(days(example.entry_time))
     over = float(days(int(min(example.exit_time + example.bar_ms, end))))
-    low, high = axes.get_ylim()
-    levels = [("Stop", example.stop, LOSS), ("Target 1", example.target1, GAIN)]
-    levels += [("Target 2", example.target2, GAIN), ("Entry", example.entry_price, INK)]
-    shown = [(name, value, colour) for name, value, colour in levels if value is not None]
-    inside = [item for item in shown if low <= item[1] <= high]
-    for _, value, colour in inside:
+    for _, value, colour in _levels(example, *axes.get_ylim()):
         axes.plot([begin, over], [value] * 2, color=colour, linewidth=1.4, zorder=4)
-    names = [(f"{name} {price(value)}", value, colour) for name, value, colour in inside]
+    look = {"markeredgecolor": PAGE, "markeredgewidth": 0.8, "zorder": 6}
     if not example.cut:
-        names.append((f"Exit {price(example.exit_price)}", example.exit_price, OUT))
-        axes.plot([over], [example.exit_price], "D", color=OUT, markersize=6, zorder=6,
-                  markeredgecolor=PAGE, markeredgewidth=0.8)  # fmt: skip
+        axes.plot([over], [example.exit_price], "D", color=OUT, markersize=6, **look)  # type: ignore[arg-type]
     shape = "^" if example.side == "long" else "v"
-    axes.plot([begin], [example.entry_price], shape, color=INK, markersize=8, zorder=6,
-              markeredgecolor=PAGE, markeredgewidth=0.8)  # fmt: skip
-    _names_at_right(axes, names, end, spread)
+    axes.plot([begin], [example.entry_price], shape, color=INK, markersize=8, **look)  # type: ignore[arg-type]
 
 
 def _names_at_right(
@@ -189,7 +219,7 @@ def _names_at_right(
     """Write names beside their prices, pushed apart where they would overlap."""
     names = sorted(names, key=lambda item: item[1])
     row = spread.row()
-    places = _push_apart([value for _, value, _ in names], row, axes.get_ylim())
+    places = push_apart([value for _, value, _ in names], row, axes.get_ylim())
     x = float(days(int(end)))
     for (text, _, colour), y in zip(names, places, strict=True):
         axes.annotate(
@@ -203,7 +233,7 @@ def _names_at_right(
         )
 
 
-def _push_apart(values: list[float], least: float, limits: tuple[float, float]) -> list[float]:
+def push_apart(values: list[float], least: float, limits: tuple[float, float]) -> list[float]:
     """Return rising *values* at least *least* apart, as near as possible to where they were."""
     places = list(values)
     for _ in range(50):
@@ -216,36 +246,36 @@ def _push_apart(values: list[float], least: float, limits: tuple[float, float]) 
                 moved = True
         if not moved:
             break
-    half = least / 2
-    low, high = limits
-    if places and places[0] < low + half:
-        places = [place + (low + half - places[0]) for place in places]
-    if places and places[-1] > high - half:
-        places = [place - (places[-1] - high + half) for place in places]
+    low, high = limits[0] + least / 2, limits[1] - least / 2
+    for i, place in enumerate(places):
+        places[i] = max(place, low if i == 0 else places[i - 1] + least)
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], high if i == len(places) - 1 else places[i + 1] - least)
     return places
 
 
 def _zone_names(axes: Axes, example: Example, start: float, spread: Spread) -> None:
     """Write each zone's short name at its left end, where there is room."""
+    low, high = axes.get_ylim()
     for zone in example.zones:
         x = float(days(int(max(zone.anchor, start))))
         name = SHORT_NAMES[zone.kind] + (" swept" if zone.swept else "")
         colour = POOL if zone.kind == "pool" else GAIN if zone.side > 0 else LOSS
         y = zone.top + spread.row() * 0.45
-        if spread.free(x, y, name):
-            axes.text(x, y, name, color=colour, fontsize=small(), va="center", zorder=5)
+        if low < y < high and spread.free(x, y, name):
+            axes.text(x, y, name, color=colour, fontsize=small(), va="center", zorder=5, gid="halo")
 
 
 def confidence(layout: Layout, factors: tuple[Factor, ...]) -> Figure:
     """Draw what each factor gave, in points, within the most it can give."""
-    figure = new_figure(layout, 30 + 24 * max(len(factors), 1))
+    figure = new_figure(layout, 26 + 21 * max(len(factors), 1))
     axes = figure.subplots()
     place = np.arange(len(factors))[::-1]
     axes.barh(place, [item.most for item in factors], height=0.56, facecolor="none",
               edgecolor=MUTED, linewidth=0.7)  # fmt: skip
     axes.barh(place, [item.points for item in factors], height=0.56, color=OUT, linewidth=0)
     for y, item in zip(place, factors, strict=True):
-        text = f"{item.points:g} of {item.most:g}".replace("-", MINUS)
+        text = f"{number(item.points, 1).removesuffix('.0')} of {number(item.most, 0)}"
         axes.annotate(
             text,
             (max(item.most, item.points), y),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -40,7 +41,7 @@ def thin(values: Floats, columns: int = COLUMNS) -> Ints:
         return np.arange(n)
     edges = np.linspace(0, n, columns + 1).astype(np.int64)
     kept: list[int] = []
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges.tolist()):
         part = values[first:stop]
         known = ~np.isnan(part)
         if known.any():
@@ -59,11 +60,13 @@ def days(time_ms: NDArray[np.int64] | Sequence[int] | int) -> Floats:
 
 def time_axis(axes: Axes, layout: Layout) -> None:
     """Label the x axis, in date numbers, with UTC dates."""
-    locator = AutoDateLocator(
+    locator = AutoDateLocator(  # type: ignore[no-untyped-call]
         minticks=3 if layout.narrow else 4, maxticks=5 if layout.narrow else 10, tz="UTC"
     )
     axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(locator, tz="UTC", show_offset=False)
+    formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
+        locator, tz="UTC", show_offset=False
+    )
     formatter.zero_formats = ["", "%Y", "%b", "%b %d", "%H:%M", "%H:%M"]
     formatter.formats = ["%Y", "%b", "%b %d", "%H:%M", "%H:%M", "%S.%f"]
     axes.xaxis.set_major_formatter(formatter)
@@ -128,7 +131,7 @@ def key(
         columnspacing=1.4,
         handlelength=1.4,
         handletextpad=0.5,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LOG_FROM = 4.0  # highest / lowest equity from which equal percentages should look equal
+RUIN = 0.01  # share of the capital below which a log axis would draw nothing but the end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +68,13 @@ _STYLE: dict[str, dict[str, object]] = {
 RINGS = 9
 
 
-def wants_log(curves: Sequence[Curve]) -> bool:
+def wants_log(curves: Sequence[Curve], capital: float) -> bool:
     """Tell whether the values span so much that a log axis is the honest one."""
     values = [curve.value[~np.isnan(curve.value)] for curve in curves]
     both = np.concatenate(values) if values else np.zeros(0)
-    return bool(len(both)) and bool(both.min() > 0) and bool(both.max() / both.min() >= LOG_FROM)
+    if not len(both) or both.min() <= RUIN * capital:
+        return False
+    return bool(both.max() / both.min() >= LOG_FROM)
 
 
 def equity(
@@ -90,7 +93,7 @@ def equity(
         bottom.set_axis_off()
         return figure
     _lines(top, drawn)
-    if wants_log(drawn):
+    if wants_log(drawn, capital):
         values = np.concatenate([curve.value for curve in drawn])
         log_axis(top, float(np.nanmin(values)), float(np.nanmax(values)))
     else:

@@ -43,8 +43,8 @@ class Bins:
 def bins_of(values: Floats, *, most: int = 40, whole_from: float | None = None) -> Bins:
     """Return a histogram whose edges are round numbers, 0 among them when the values straddle it.
 
-    The step is about half of Freedman and Diaconis' (1981), rounded up. The far tails (beyond 0.5 % and
-    99.5 %) are gathered in the outermost bins, so that one outlier does not flatten the rest.
+    The step is about half of Freedman and Diaconis' (1981), rounded up. The far tails (beyond
+    0.5 % and 99.5 %) are gathered in the outermost bins: one outlier must not flatten the rest.
 
     Args:
         values: finite, shape (n,), n > 0.
@@ -114,6 +114,7 @@ def _mark(axes: Axes, name: str, value: float) -> None:
         va="top",
         color=INK,
         fontsize=small(),
+        gid="halo",
     )
 
 
@@ -135,7 +136,7 @@ def excursions(layout: Layout, mae: Floats, mfe: Floats, won: NDArray[np.bool_])
             shape,
             color=colour,
             label=name,
-            markersize=4.5 if shape == "x" else 4.0,
+            markersize=5.0 if shape == "x" else 4.6,
             alpha=0.65 if len(mae) > 200 else 0.85,
             markeredgewidth=1.1 if shape == "x" else 0.0,
         )

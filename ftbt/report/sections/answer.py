@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ftbt.report.blocks import Block, Fold, How, HowFold, Notice, Points, Section, Tile, Tiles
 from ftbt.report.damage import most_damaging
-from ftbt.report.format import money, number, percent, plural, whole
+from ftbt.report.format import money, number, percent, plural, probability, whole
 from ftbt.report.source import Source
 
 _HEADLINES = {
@@ -19,13 +19,14 @@ _HEADLINES = {
 def build(source: Source) -> Sequence[Block]:
     """Return the answer, the most damaging number, the key tiles and what is not judged."""
     evidence = source.run.summary.evidence
+    title, tone = _HEADLINES[evidence.verdict]
+    text = _reason(evidence.sentence)
     if not len(source.done):
-        title, tone = "No answer: no window finished", "loss"
-    else:
-        title, tone = _HEADLINES[evidence.verdict]
+        title = "No answer: every window failed"
+        text = "Nothing was tested. The reasons are in the section on windows."
     damage = most_damaging(source)
     return [
-        Notice(title, _reason(evidence.sentence), tone),
+        Notice(title, text, tone),
         Notice(f"The most damaging number: {damage.value}", damage.text),
         _tiles(source),
         *_not_judged(source),
@@ -61,7 +62,7 @@ def _tiles(source: Source) -> Tiles:
             Tile(
                 "Deepest drawdown",
                 percent(source.out("max_drawdown")),
-                f"{whole(source.out('days_under_water'))} days under water at most",
+                _under_water(source),
             ),
             Tile(
                 "Out-of-sample trades",
@@ -69,9 +70,9 @@ def _tiles(source: Source) -> Tiles:
                 f"costs {money(source.costs['total'])}",
             ),
             Tile(
-                "Chance that skill is above zero",
-                percent(evidence.psr),
-                "if this were the only strategy ever tried",
+                "Probability of a true Sharpe above 0",
+                probability(evidence.psr),
+                "if nothing else had ever been tried",
             ),
             Tile(
                 "Profitable windows",
@@ -80,6 +81,11 @@ def _tiles(source: Source) -> Tiles:
             ),
         ]
     )
+
+
+def _under_water(source: Source) -> str:
+    days = source.out("days_under_water")
+    return f"{whole(days)} days under water at most" if days > 0 else ""
 
 
 def _not_judged(source: Source) -> Sequence[Block]:

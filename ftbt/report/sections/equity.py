@@ -90,7 +90,7 @@ def _describe(source: Source) -> str:
 
 def _note(source: Source) -> str:
     parts = []
-    if curves.wants_log(_curves(source)):
+    if curves.wants_log(_curves(source), source.capital):
         parts.append("Log axis: equal distances are equal percentages.")
     if len(source.failed):
         parts.append("Shaded: a window failed; the curve is flat over it.")
@@ -120,7 +120,7 @@ def _table(source: Source) -> Table:
     last = np.flatnonzero(np.append(periods[1:] != periods[:-1], True))
     equity, hold = source.equity.value, source.hold.value
     deep = drawdowns(equity, source.capital)
-    rows = []
+    rows: list[list[Cell | str]] = []
     first = 0
     for stop in last:
         rows.append(

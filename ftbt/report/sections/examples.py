@@ -38,16 +38,13 @@ def build(source: Source) -> Sequence[Block]:
 
 
 def _legend() -> Prose:
-    return Prose(
-        [
-            (
-                "Chosen by rule, not by eye: the best and worst trade, the one in the middle, a typical"
-                " stop-out, and the middle one of each side if it is not among them yet. Zones are"
-                " those known at the close before the entry (dotted line): strong up to there, faint"
-                " after it. Triangles mark confirmed swings; hollow candles rise."
-            )
-        ]
+    text = (
+        "Chosen by rule, not by eye: the best and worst trade, the one in the middle, a typical"
+        " stop-out, and the middle one of each side if it is not among them yet. Zones are those"
+        " known at the close before the entry (dotted line): strong up to there, faint after it."
+        " Triangles mark confirmed swings; hollow candles rise."
     )
+    return Prose([text])
 
 
 def _title(number_: int, example: Example) -> str:
@@ -61,9 +58,9 @@ def _chart(number_: int, example: Example) -> Figure:
         anchor=f"example-{number_}",
         title=_title(number_, example),
         description=(
-            f"{moment(example.entry_time)} UTC, window {example.window}. Entered because of"
-            f" {example.entry_reason}, ended by {example.exit_reason} after"
-            f" {plural(example.bars, 'bar')}; net {money(example.net, sign=True)}."
+            f"{moment(example.entry_time)} UTC, window {example.window}. Entry:"
+            f" {example.entry_reason}. Exit: {example.exit_reason}, after"
+            f" {plural(example.bars, 'bar')}. Net {money(example.net, sign=True)}."
         ),
         draw=lambda layout: candles.chart(layout, example),
         table=_table(example),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.blocks import Block, Facts, Fold, Notice
+from ftbt.report.blocks import Block, Facts, Notice
 from ftbt.report.format import day, plain, plural, span
 from ftbt.report.source import Source
 
@@ -26,7 +26,7 @@ def subtitle(source: Source) -> str:
 
 
 def build(source: Source) -> Sequence[Block]:
-    """Return banners, the facts of the run and, folded, all parameters and timing."""
+    """Return the banner of a synthetic market and what ran, in a few lines."""
     run = source.run
     blocks: list[Block] = []
     if run.synthetic:
@@ -38,69 +38,92 @@ def build(source: Source) -> Sequence[Block]:
                 "hold",
             )
         )
-    blocks.append(Fold("What ran", [Facts(_facts(source)), Facts(_more(source))]))
+    blocks.append(Facts(_short(source), style="compact"))
     return blocks
 
 
-def _facts(source: Source) -> list[tuple[str, str]]:
+def _short(source: Source) -> list[tuple[str, str]]:
+    """Return what ran in a few lines; `facts` has all of it."""
+    run = source.run
+    manifest, timing = run.manifest, run.timing
+    versions = ", ".join(f"{name} {manifest.versions[name]}" for name in ("ftbt", "optuna")
+                         if name in manifest.versions)  # fmt: skip
+    funding = "" if run.summary.funding_modelled else "; funding: not modelled"
+    return [
+        (
+            "Strategy",
+            (
+                f"{manifest.strategy.file}, sha256 {manifest.strategy.sha256[:12]}; seed"
+                f" {manifest.search.seed}; {versions}"
+            ),
+        ),
+        ("Data", "; ".join(_data(source))),
+        (
+            "Trials",
+            (
+                f"{run.summary.trials:,} in this run, {timing.earlier_trials:,} earlier ones on the"
+                " same or overlapping data"
+            ),
+        ),
+        ("Costs", f"{manifest.settings_text}{funding}"),
+    ]
+
+
+def facts(source: Source) -> list[tuple[str, str]]:
+    """Return everything that ran, for the section on reproducibility."""
     run = source.run
     manifest, summary, timing = run.manifest, run.summary, run.timing
-    strategy, search = manifest.strategy, manifest.search
+    strategy, search, plan = manifest.strategy, manifest.search, manifest.plan
+    fixed = ", ".join(f"{name} = {plain(value)}" for name, value in strategy.fixed.items())
+    engine = summary.engine
+    resumed = f", resumed {plural(timing.resumed, 'time')}" if timing.resumed else ""
     pairs = [
-        ("Strategy", f"{strategy.name} ({strategy.file}, sha256 {strategy.sha256[:12]})"),
-        ("What it does", strategy.description),
+        ("Run", manifest.run_id),
         ("Question", manifest.hypothesis),
+        ("Strategy", f"{strategy.name}: {strategy.description}"),
+        ("Fixed by hand", fixed),
         ("Data", "; ".join(_data(source))),
         (
             "Windows",
             (
-                f"{summary.windows}, train {manifest.plan.train}, test {manifest.plan.test},"
-                f" {'anchored' if manifest.plan.anchored else 'rolling'}"
+                f"{summary.windows}, train {plan.train}, test {plan.test}, step {plan.step},"
+                f" {'anchored' if plan.anchored else 'rolling'}"
             ),
         ),
         (
             "Trials",
             (
-                f"{summary.trials:,} in this run; {timing.earlier_trials:,} earlier ones on the same or"
-                f" overlapping data, {timing.earlier_trials_of_strategy:,} of them of this strategy"
+                f"{summary.trials:,} in this run; {timing.earlier_trials:,} earlier ones on the"
+                f" same or overlapping data, {timing.earlier_trials_of_strategy:,} of them of this"
+                " strategy"
             ),
         ),
         ("Objective", f"{search.objective_text}; at least {plural(search.min_trades, 'trade')}"),
-        ("Seed", str(search.seed)),
+        ("Sampler", f"{search.sampler}; seed {search.seed}"),
         ("Costs", manifest.settings_text),
+        ("Funding", "" if summary.funding_modelled else "not modelled"),
+        (
+            "Engine",
+            engine if engine == manifest.engine else f"{engine} (asked for: {manifest.engine})",
+        ),
+        (
+            "Versions",
+            ", ".join(f"{name} {text}" for name, text in sorted(manifest.versions.items())),
+        ),
+        (
+            "Finished",
+            (
+                f"{timing.finished}, after {span(timing.seconds * 1000)} on"
+                f" {plural(timing.jobs, 'worker')}{resumed}"
+            ),
+        ),
     ]
-    if not summary.funding_modelled:
-        pairs.append(("Funding", "funding: not modelled"))
     return [(name, text) for name, text in pairs if text]
 
 
 def _data(source: Source) -> list[str]:
     return [
-        f"{one.symbol} {one.timeframe} from {one.source}, {day(one.start_ms)} to"
-        f" {day(one.end_ms)}, {plural(one.bars, 'bar')}"
-        f"{', synthetic market' if one.synthetic else ''}, fingerprint {one.fingerprint[:12]}"
+        f"{one.symbol} {one.timeframe}, {plural(one.bars, 'bar')} from {day(one.start_ms)} to"
+        f" {day(one.end_ms)}, {one.source}, fingerprint {one.fingerprint[:12]}"
         for one in source.run.manifest.data
     ]
-
-
-def _more(source: Source) -> list[tuple[str, str]]:
-    run = source.run
-    manifest, timing = run.manifest, run.timing
-    fixed = ", ".join(f"{name} = {plain(value)}" for name, value in manifest.strategy.fixed.items())
-    versions = manifest.versions
-    words = ", ".join(
-        f"{name} {versions[name]}" for name in ("ftbt", "python", "optuna") if name in versions
-    )
-    engine = run.summary.engine
-    resumed = f", resumed {plural(timing.resumed, 'time')}" if timing.resumed else ""
-    pairs = [
-        ("Fixed by hand", fixed),
-        ("Sampler", manifest.search.sampler),
-        ("Engine", engine if engine == manifest.engine else f"{engine} (asked for: {manifest.engine})"),
-        ("Versions", words),
-        ("Code of ftbt", f"sha256 {manifest.code[:12]}"),
-        ("Finished", (f"{timing.finished}, after {span(timing.seconds * 1000)} on"
-         f" {plural(timing.jobs, 'worker')}{resumed}")),
-        ("Run", manifest.run_id),
-    ]  # fmt: skip
-    return [(name, text) for name, text in pairs if text]

@@ -47,7 +47,7 @@ ROWS = (
     Row("expectancy_r", "Mean result per trade, R", number),
     Row("longest_losing_streak", "Longest losing streak, trades", whole),
     Row("exposure", "Time in the market", percent),
-    Row("turnover", "Turnover per year, times equity", number),
+    Row("turnover", "Turnover per year, times equity", whole),
     Row("fees", "Fees paid", money),
     Row("slippage", "Slippage paid (inside the prices)", money),
     Row("funding", "Funding paid", money),
@@ -56,7 +56,9 @@ ROWS = (
 
 def build(source: Source) -> Sequence[Block]:
     """Return the table of key figures."""
-    rows = [[row.name, _within(source, row), _out(source, row), _held(source, row)] for row in ROWS]
+    rows: list[list[Cell | str]] = [
+        [row.name, _within(source, row), _out(source, row), _held(source, row)] for row in ROWS
+    ]
     table = Table(
         "After all costs",
         [

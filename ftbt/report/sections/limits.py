@@ -12,22 +12,22 @@ _FILLS = (
     (
         "Decisions",
         (
-            "are made at the close of a bar from closed bars only; what is ordered can first trade in"
-            " the next bar. Values of a higher timeframe exist once that bar has closed."
+            "are made at the close of a bar from closed bars only; what is ordered can first trade"
+            " in the next bar. Values of a higher timeframe exist once that bar has closed."
         ),
     ),
     (
         "Fills",
         (
-            "follow OHLC: a market order fills at the next open plus slippage; a limit only when price"
-            " trades through it; a stop at its price or the open beyond it, plus slippage."
+            "follow OHLC: a market order fills at the next open plus slippage; a limit only when"
+            " price trades through it; a stop at its price or the open beyond it, plus slippage."
         ),
     ),
     (
         "Doubt is resolved against the strategy:",
         (
-            "stop and target in one bar count as the stop, and a position entered inside a bar cannot"
-            " take profit in it, unless finer bars show the order of events."
+            "stop and target in one bar count as the stop, and a position entered inside a bar"
+            " cannot take profit in it, unless finer bars show the order of events."
         ),
     ),
     (
@@ -38,7 +38,7 @@ _FILLS = (
         "The past",
         (
             "is one path of many. Exchanges fail, liquidity dries up, symbols that died are missing"
-            " from what can be downloaded today. None of this is in the numbers."
+            " from what can be downloaded today. The numbers know nothing of it."
         ),
     ),
 )
@@ -48,8 +48,9 @@ def build(source: Source) -> Sequence[Block]:
     """Return money and costs, the model's rules, what is not modelled, the run's own notes."""
     run = source.run
     blocks: list[Block] = [Facts(_money(source)), Points(_points(source))]
-    if run.summary.notes:
-        blocks.append(Prose(list(run.summary.notes), "Notes of this run"))
+    notes = [note for note in run.summary.notes if note != "synthetic market"]
+    if notes:
+        blocks.append(Prose([note[:1].upper() + note[1:] for note in notes], "Notes of this run"))
     return blocks
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.blocks import Block, Code, Column, Facts, Prose, Section, Table
+from ftbt.report.blocks import Block, Code, Facts, Prose, Section
+from ftbt.report.sections import header
 from ftbt.report.source import Source
 
 _FILES = (
@@ -23,7 +24,7 @@ _FILES = (
 
 
 def build(source: Source) -> Sequence[Block]:
-    """Return command, versions, hashes and files."""
+    """Return command, what ran, hashes and files."""
     manifest = source.run.manifest
     hashes = [("Strategy file", f"{manifest.strategy.file}  {manifest.strategy.sha256}")]
     hashes.append(("Code of ftbt", manifest.code))
@@ -44,13 +45,12 @@ def build(source: Source) -> Sequence[Block]:
         ),
         Code(manifest.command),
         Prose(["This page can be made anew from the run folder alone:"]),
-        Code(f"ftbt report {source.run.folder.name}"),
-        Facts(hashes, "Hashes (sha256)", code=True),
-        Facts(sorted(manifest.versions.items()), "Versions"),
-        Table(
+        Code(f"ftbt report {manifest.run_id}"),
+        Facts(header.facts(source), "What ran"),
+        Facts(hashes, "Hashes (sha256)", style="code"),
+        Facts(
+            [(name, text) for name, text in _FILES if _there(source, name)],
             "Files in the run folder",
-            [Column("File", numeric=False), Column("What it holds", numeric=False)],
-            [[name, text] for name, text in _FILES if _there(source, name)],
         ),
     ]
 

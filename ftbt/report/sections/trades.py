@@ -22,9 +22,9 @@ def build(source: Source) -> Sequence[Block]:
     if not len(trades):
         return [Notice("No trades", _why_none(source), "loss")]
     blocks: list[Block] = [_split(trades, "side", "Long against short", "Side")]
-    if trades["symbol"].nunique() > 1:
+    if len(set(trades["symbol"])) > 1:
         blocks.append(_split(trades, "symbol", "By symbol", "Symbol"))
-    if trades["entry_reason"].nunique() > 1:
+    if len(set(trades["entry_reason"])) > 1:
         blocks.append(_split(trades, "entry_reason", "By reason of entry", "Reason"))
     blocks += trade_figures.figures(source)
     blocks += _lists(source)

@@ -68,7 +68,10 @@ def _score(value: float, failed: bool) -> Cell:
 def _table(source: Source) -> Table:
     frame = source.windows
     starts = milliseconds(frame["test_start"])
-    rows = []
+    search = source.run.manifest.search
+    # The score of the best trial by Sharpe ratio is that ratio.
+    scored = (search.objective, search.selection) != ("sharpe", "best")
+    rows: list[list[Cell | str]] = []
     for (_, row), start in zip(frame.iterrows(), starts, strict=True):
         failed = row["state"] != "done"
         why = FAILED if failed else "undefined: no trade, or no variation"
@@ -80,7 +83,7 @@ def _table(source: Source) -> Table:
             [
                 str(row["window"]),
                 day(int(start)),
-                _score(row["score"], failed),
+                *([_score(row["score"], failed)] if scored else []),
                 _cell(row["train_sharpe"], number, why=why),
                 _cell(row["test_sharpe"], number, why=why),
                 _cell(row["test_total_return"], signed, sign=True, why=why),
@@ -91,8 +94,9 @@ def _table(source: Source) -> Table:
                 _cell(row["end_equity"], lambda value: number(value, 0), why=why),
             ]
         )
-    objective = source.run.manifest.search.objective.replace("_", " ")
-    heads = ["Test from", f"Score in training ({objective})", "Sharpe in training"]
+    objective = search.objective.replace("_", " ")
+    heads = ["Test from", *([f"Score in training ({objective})"] if scored else [])]
+    heads += ["Sharpe in training"]
     heads += ["Sharpe in test", "Return in test", "Buy and hold", "Drawdown", "Profit factor"]
     heads += ["Trades", "Equity after"]
     return Table("Windows", [Column("Window"), *map(Column, heads)], rows, note=_plan(source))
@@ -206,7 +210,7 @@ def _parameters(source: Source) -> Block:
         return Table("Chosen parameters", [Column("Window")], [], note="No parameter was searched.")
     chosen: list[Mapping[str, Any]] = list(frame["parameters"])
     tracks = [_track(name, limits, chosen) for name, limits in space.items()]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [label, *[_value(values, name) for name in space]]
         for label, values in zip(labels, chosen, strict=True)
     ]
@@ -219,8 +223,8 @@ def _parameters(source: Source) -> Block:
     return Figure(
         anchor="parameter-drift",
         title="How the chosen parameters moved",
-        description="Each strip is a parameter's whole range. An edge that is real tends to be found"
-        " at similar values again; values that jump from end to end point to noise.",
+        description="Each strip is a parameter's whole range. A real edge tends to be found at"
+        " similar values again; values that jump from end to end point to noise.",
         draw=lambda layout: drawings.drift(layout, labels, tracks),
         table=table,
         how=How(

@@ -1,0 +1,1 @@
+"""Benchmarks: what is claimed about speed and honesty, measured. Run them with `make bench`."""
