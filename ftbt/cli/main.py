@@ -23,6 +23,7 @@ COMMANDS = {
     "backtest": ("ftbt.cli.backtest", "Run one strategy with one set of parameters."),
     "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
+    "size": ("ftbt.cli.size", "Explain how large a position may be."),
     "report": ("ftbt.cli.report", "Render the report of a finished run again."),
     "completion": ("ftbt.cli.completion", "Print a shell's completion script."),
 }

@@ -61,7 +61,7 @@ def test_an_ambiguous_beginning_is_refused(results: Path) -> None:
     (results / "fvg_fill-ETH-15m-cccc3333").mkdir()
     (results / "fvg_fill-ETH-15m-cccc3333" / "manifest.json").write_text("{}")
 
-    with pytest.raises(InputError, match="could be any of: .*write more of the name"):
+    with pytest.raises(InputError, match=r"could be any of: .*write more of the name"):
         find_run("fvg_fill", results)
 
 

@@ -1,0 +1,116 @@
+"""`ftbt size`: how large a position may be, explained step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+_LIMITS = {
+    "equity": (0.0, 1e12, "quote currency"),
+    "entry": (0.0, 1e9, "a price"),
+    "stop": (0.0, 1e9, "a price"),
+    "confidence": (0.0, 100.0, ""),
+    "risk": (0.0, 0.05, "a fraction of equity"),
+    "strength": (0.0, 1.0, ""),
+    "max_notional": (0.0, 50.0, "times equity"),
+    "leverage": (1.0, 200.0, ""),
+    "cost": (0.0, 0.05, "a fraction of the notional"),
+}
+
+_FROM_ZERO = ("confidence", "strength", "cost", "leverage")
+
+
+def _number(name: str, default: float | None, text: str) -> Any:
+    """Return an option for one number; without a default it is required."""
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        type=float,
+        required=default is None,
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
+
+
+@click.command(
+    epilog="Example: ftbt size --equity 500 --entry 67000 --stop 66300 --confidence 78 --symbol BTC"
+)
+@_number("equity", None, "Equity of the account, quote currency.")
+@_number("entry", None, "Expected entry price.")
+@_number("stop", None, "Stop price; below the entry it is a long, above it a short.")
+@_number("confidence", 100.0, "Confidence of the setup, 0 to 100.")
+@_number("risk", 0.02, "Fraction of equity that a full-confidence trade may lose.")
+@_number("strength", 0.5, "How much confidence decides: 0 nothing, 1 everything.")
+@_number("max_notional", 3.0, "Cap on the position, times equity.")
+@_number("leverage", 10.0, "Leverage of the account.")
+@_number("cost", 0.00055, "Fee and slippage of one fill, fraction of its notional.")
+@click.option("--symbol", default="BTC", show_default=True, help="Whose lot and tick apply.")
+def size(symbol: str, **numbers: float) -> None:
+    """Explain the size of a position, with the very function that back-test and live use.
+
+    Risk comes first: what a stopped trade loses, costs of both fills included. Confidence scales
+    that risk. The caps on notional and margin are limits of their own.
+    """
+    from ftbt.data.market import instrument_for  # noqa: PLC0415 - help answers without these
+    from ftbt.data.precision import round_price  # noqa: PLC0415
+    from ftbt.errors import ParameterError  # noqa: PLC0415
+    from ftbt.risk.sizing import (  # noqa: PLC0415
+        BY_MARGIN,
+        BY_NOTIONAL,
+        confidence_scale,
+        position_size,
+    )
+
+    for name, (low, high, unit) in _LIMITS.items():
+        value = numbers[name]
+        above = (
+            value >= low if name in ("confidence", "strength", "cost", "leverage") else value > low
+        )
+        if not (above and value <= high):
+            words = f" ({unit})" if unit else ""
+            raise ParameterError(
+                f"--{name.replace('_', '-')} must be from {low:g} to {high:g}{words}, not {value:g}"
+            )
+    rules = instrument_for(symbol)
+    entry = round_price(numbers["entry"], rules.size_decimals)
+    stop = round_price(numbers["stop"], rules.size_decimals)
+    if entry == stop:
+        raise ParameterError(f"--stop {stop:g} is the entry price: there is no risk to size by")
+    equity, cost = numbers["equity"], numbers["cost"]
+    leverage = min(numbers["leverage"], rules.max_leverage)
+    scale = confidence_scale(numbers["confidence"], numbers["strength"])
+    found, bound = position_size(
+        equity, entry, stop, scale, numbers["risk"], numbers["max_notional"], leverage, cost,
+        rules.size_decimals,
+    )  # fmt: skip
+    distance = abs(entry - stop)
+    per_unit = distance + cost * (entry + stop)
+    at_risk = equity * numbers["risk"] * scale
+    full = equity * numbers["risk"]
+    notional, margin = equity * numbers["max_notional"], equity * leverage
+    words = {BY_NOTIONAL: "the cap on notional", BY_MARGIN: "the cap on margin"}
+    costs = f"{per_unit - distance:,.4g} costs"
+    steps = {
+        "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f}",
+        "confidence": f"{numbers['confidence']:g} of 100: x {scale:.3f} = {at_risk:,.2f} may be lost",
+        "loss per coin": f"{distance:g} to the stop + {costs} = {per_unit:,.6g}",
+        "size by risk": f"{at_risk:,.2f} / {per_unit:,.6g} = {at_risk / per_unit:.8g}",
+        "cap on notional": f"{notional:,.2f} / {entry:g} = {notional / entry:.8g}",
+        "cap on margin": f"{margin:,.2f} / {entry:g} = {margin / entry:.8g}",
+        "size": f"{words.get(bound, 'risk')} decides, cut to the lot: {found:.{rules.size_decimals}f}",
+    }
+    click.echo(f"{'long' if stop < entry else 'short'} {symbol}, entry {entry:g}, stop {stop:g}")
+    for number, (title, text) in enumerate(steps.items(), start=1):
+        click.echo(f"{number}. {title:<16} {text}")
+    if found * entry < rules.min_notional:
+        click.echo(
+            f"not sent: {found * entry:,.2f} is below the smallest order of {rules.min_notional:g}"
+        )
+        return
+    loss = found * per_unit
+    click.echo(
+        f"notional {found * entry:,.2f} ({found * entry / equity:.2f}x equity);"
+        f" at the stop it loses {loss:,.2f} = {loss / equity:.2%} of equity"
+    )
