@@ -295,7 +295,7 @@ def glossary_page() -> str:
 _LEDGER_INTRO = """\
 # The ledger of trials
 
-`results/ledger.csv` remembers every parameter set that was ever tried, on whatever data, by any run.
+`results/ledger.csv` remembers every parameter set that was ever tried, by any run.
 Each question asked of the same data makes the next good answer likelier to be luck;
 `ftbt walkforward` counts them at its end, and the report shows the count.
 

@@ -25,7 +25,7 @@ from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import BAR, frozen
 from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
-from ftbt.strategy.base import SetupStrategy
+from ftbt.strategy.base import SetupStrategy, own_methods
 from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, VIEW, Refusal
 
 Records = NDArray[np.void]
@@ -86,11 +86,8 @@ def why_not(cls: type[Any]) -> str:
     """Return why the compiled engine can't run *cls*, "" when it can."""
     if not issubclass(cls, SetupStrategy):
         return f"{cls.__name__} has a next() of its own"
-    for name in ("next", "notify_order", "start", "prenext", "nextstart", "stop", "notify_trade"):
-        own = getattr(cls, name, None)
-        if own is not getattr(SetupStrategy, name, None):
-            return f"{cls.__name__} overrides {name}()"
-    return ""
+    own = own_methods(cls)
+    return f"{cls.__name__} has its own {own[0]}()" if own else ""
 
 
 def _detail(market: Market) -> tuple[Any, ...]:

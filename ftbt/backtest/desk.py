@@ -6,7 +6,7 @@ It knows nothing of bars and paths (`matching.py`) nor of what Backtrader reads 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ class Desk:
         self.orders.append(working)
         self.by_ref[working.order.ref] = working
 
+    def orders_of(self, numbers: Iterable[int]) -> list[Working]:
+        """Return the orders with *numbers*, by age."""
+        return [self.orders[number - 1] for number in sorted(numbers)]
+
     def equity(self) -> float:
         """Return the equity at the last prices."""
         return self.cash + sum(b.profit(b.price) for b in self.books.values() if b.size)
@@ -81,8 +85,7 @@ class Desk:
         """Close the position with an order of the broker's own."""
         make = SellOrder if book.size > 0 else BuyOrder
         owner = book.trade.entry.order.owner if book.trade is not None else None
-        order = make(owner=owner, data=book.data, size=abs(book.size), exectype=Order.Market,
-                     simulated=True)  # fmt: skip
+        order = make(owner=owner, data=book.data, size=abs(book.size), exectype=Order.Market)
         order.addcomminfo(self.commission(book.data))
         working = Working(
             number=len(self.orders) + 1,
@@ -120,6 +123,13 @@ class Desk:
             for child in bracket.children:
                 if child.status == Status.OPEN:
                     self.end(book, child, Status.CANCELLED)
+        self._end_others(book, working)
+
+    def _end_others(self, book: Book, working: Working) -> None:
+        """Cancel the orders that *working* is one-cancels-other with, however it ended."""
+        for other in self.orders_of(working.one_cancels or ()):
+            if other is not working and other.status == Status.OPEN:
+                self.end(book, other, Status.CANCELLED)
 
     def fill(
         self, book: Book, working: Working, price: float, plain: float, *, maker: bool
@@ -155,7 +165,7 @@ class Desk:
 
     def _has_margin(self, book: Book, working: Working, size: float, price: float) -> bool:
         after = book.size + working.side * size
-        if abs(after) <= abs(book.size) or (after * book.size < 0 and abs(after) <= abs(book.size)):
+        if after * book.size >= 0.0 and abs(after) <= abs(book.size):
             return True
         others = sum(
             abs(b.size) * b.price / b.leverage for b in self.books.values() if b is not book
@@ -184,10 +194,11 @@ class Desk:
         self._trade_of(book, working, opened, closed, price, fee, slippage, reason)
         share = closed / size
         order = working.order
+        closes, opens = book.told(order.tradeid, working.side * closed, working.side * opened)
         order.execute(
             to_bt_time(book.time), signed, price,
-            working.side * closed, closed * price, fee * share,
-            working.side * opened, opened * price, fee * (1.0 - share),
+            closes, closed * price, fee * share,
+            opens, opened * price, fee * (1.0 - share),
             0.0, profit, book.size, book.position.price,
         )  # fmt: skip
         working.filled, working.remaining = size, 0.0
@@ -203,12 +214,12 @@ class Desk:
         whole = opened + closed
         if closed:
             book.record(working, 0.0, closed, price)
-            self._charge(book, fee * closed / whole, slippage * closed / whole)
+            self._charge(book, fee * (closed / whole), slippage * (closed / whole))
             if opened or not book.size:
                 book.finish_trade(reason)
         if opened:
             book.record(working, opened, 0.0, price)
-            self._charge(book, fee * opened / whole, slippage * opened / whole)
+            self._charge(book, fee * (opened / whole), slippage * (opened / whole))
 
     @staticmethod
     def _charge(book: Book, fee: float, slippage: float) -> None:
@@ -239,11 +250,9 @@ class Desk:
             bracket.remaining -= size
             bracket.target_hit |= working.role in (Role.TARGET1, Role.TARGET2)
             self._shrink(book, bracket)
-        if working.one_cancels is not None:
-            for other in [w for w in book.active if w.number in working.one_cancels]:
-                self.end(book, other, Status.CANCELLED)
-        if not book.size:
-            for child in book.children():
+        self._end_others(book, working)
+        for child in book.children():
+            if child.side * book.size >= 0.0:  # flat, or turned around: nothing of it is left
                 self.end(book, child, Status.CANCELLED)
 
     def _shrink(self, book: Book, bracket: Bracket) -> None:
@@ -270,7 +279,7 @@ class Desk:
         order = working.order
         if status == Status.EXPIRED:
             order.status = Order.Expired
-            order.executed.dt = to_bt_time(0)
+            order.executed.dt = order.data.datetime[0]
         elif status == Status.MARGIN:
             order.margin()
         elif status == Status.REJECTED:

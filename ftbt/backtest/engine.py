@@ -16,7 +16,7 @@ from ftbt.errors import InputError, did_you_mean
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve
 
-ENGINES = ("auto", "compiled", "reference")
+ENGINES = ("auto", "compiled", "reference", "bar-by-bar")
 
 
 def run_backtest(
@@ -40,7 +40,8 @@ def run_backtest(
         settings: capital, fees, slippage.
         trade_from: bars at the front that only warm the lines up. The strategy's `next` is first
             called at the close of bar `trade_from`, and the equity curve begins there.
-        engine: "auto" (compiled when the strategy allows it), "compiled" or "reference".
+        engine: "auto" (compiled when the strategy allows it), "compiled", "reference", or
+            "bar-by-bar": the reference with nothing made in advance, as live.
         progress: called now and then with (bars done, bars in all).
 
     Raises:
@@ -61,13 +62,18 @@ def run_backtest(
     cls = strategy.load() if isinstance(strategy, StrategyRef) else strategy
     name = strategy.name if isinstance(strategy, StrategyRef) else cls.__name__
     values = resolve(cls, parameters or {}, market.candles.timeframe.text)
-    reason = "" if engine == "reference" else why_not(cls)
+    by_reference = engine in ("reference", "bar-by-bar")
+    reason = "" if by_reference else why_not(cls)
     if reason and engine == "compiled":
         raise InputError(f"the compiled engine can't run {name}: {reason}; use --engine auto")
     notes = _notes(market)
-    if engine == "reference" or reason:
-        found = run_reference(cls, name, values, market, settings, trade_from, progress)
+    if by_reference or reason:
+        found = run_reference(
+            cls, name, values, market, settings, trade_from, progress,
+            bar_by_bar=engine == "bar-by-bar",
+        )  # fmt: skip
         notes += (f"reference engine: {reason}",) if reason else ()
+        notes += found.pop("notes")
     else:
         found = run_compiled(cls, name, values, market, settings, trade_from)
     return Result(

@@ -7,13 +7,13 @@ is refused before the first bar.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import backtrader as bt
 
 from ftbt.errors import StrategyBroken
 
+_MADE: dict[type[Any], type[Any]] = {}
 _AT_THE_OPEN = ("next_open", "nextstart_open", "prenext_open")
 
 
@@ -30,13 +30,14 @@ def _refuse_what_peeks(strategy: Any) -> None:
         )
 
 
-@cache
 def gated(cls: type[Any]) -> type[Any]:
     """Return the subclass of *cls* that runs in a back-test.
 
-    Cached, because Backtrader keeps what belongs to a class for ever: one class for each run would
+    Kept, because Backtrader keeps what belongs to a class for ever: one class for each run would
     make long searches slow and large. The broker knows where the warm-up ends (`trade_from`).
     """
+    if cls in _MADE:
+        return _MADE[cls]
 
     def _periodset(self: Any) -> None:
         super(made, self)._periodset()
@@ -64,8 +65,10 @@ def gated(cls: type[Any]) -> type[Any]:
             self.clear()
         super(made, self)._stop()
 
+    # `ftbt_gate` tells these methods from a strategy's own.
     own = (_periodset, _start, prenext, notify_timer, _stop)
     body: dict[str, Any] = {function.__name__: function for function in own}
+    body |= {"__module__": cls.__module__, "ftbt_gate": True}
     metaclass: Any = type(cls)
-    made: type[Any] = metaclass(cls.__name__, (cls,), {**body, "__module__": cls.__module__})
-    return made
+    made = _MADE[cls] = metaclass(cls.__name__, (cls,), body)
+    return cast("type[Any]", made)

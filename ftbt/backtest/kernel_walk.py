@@ -36,7 +36,7 @@ from ftbt.backtest.kernel import (
     tidy,
 )
 from ftbt.compiled import compiled
-from ftbt.data.precision import nearest_size
+from ftbt.data.precision import nearest_size, round_price
 from ftbt.strategy.decide import decide
 from ftbt.strategy.records import CANCEL, ENTER, EXIT
 
@@ -192,7 +192,7 @@ def _end_of_bar(book, bar, out):  # type: ignore[no-untyped-def]
         if slot.status != OPEN:
             continue
         if slot.role == STOP_ROLE and slot.break_even == 1 and book.target_hit == 1:
-            slot.price = book.entry_price
+            slot.price = round_price(book.entry_price, book.decimals)
             slot.break_even = 0
             slot.moved = 1
             out[0][slot.number - 1].price = slot.price

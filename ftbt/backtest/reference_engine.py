@@ -11,10 +11,13 @@ import backtrader as bt
 import numpy as np
 
 from ftbt.backtest.broker import ModelBroker
+from ftbt.backtest.gate import gated
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
+from ftbt.data.candles import Floats
 from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
+from ftbt.data.timeframe import show_ms
 from ftbt.errors import StrategyBroken
 
 Progress = Callable[[int, int], None]
@@ -28,14 +31,23 @@ def run_reference(
     settings: Settings,
     trade_from: int,
     progress: Progress | None,
+    *,
+    bar_by_bar: bool = False,
 ) -> dict[str, Any]:
-    """Return equity, orders, fills, trades and refusals, by the names of `Result`."""
+    """Return equity, orders, fills, trades, refusals and notes, by the names of `Result`.
+
+    With *bar_by_bar* nothing is made in advance: feed, lines and setups move one bar at a time, as
+    they do live. Slower, and the same to the last bit.
+    """
     broker = ModelBroker(settings, len(market.candles) - 1, progress)
-    instance = _run_cerebro(_gated(cls, trade_from), name, values, market, broker)
+    broker.trade_from = trade_from
+    instance = _run_cerebro(gated(cls), name, values, market, broker, bar_by_bar)
     book = next(iter(broker.books.values()))
     refused = broker.desk.refused + Counter(getattr(instance, "refused", {}))
+    equity, notes = _whole(broker.equity, market)
     return {
-        "equity": np.array(broker.equity[trade_from:]),
+        "equity": equity[trade_from:],
+        "notes": notes,
         "orders": broker.desk.order_records(),
         "fills": broker.desk.fill_records(),
         "trades": book.trade_records(),
@@ -44,24 +56,16 @@ def run_reference(
     }
 
 
-def _gated(cls: type[Any], trade_from: int) -> type[Any]:
-    """Return *cls* with a longer minimum period: Backtrader's own way to wait for warm-up."""
-
-    def _periodset(self: Any) -> None:
-        super(gated, self)._periodset()
-        self._minperiods = [max(period, trade_from + 1) for period in self._minperiods]
-
-    body = {"_periodset": _periodset, "__module__": cls.__module__}
-    metaclass: Any = type(cls)
-    gated: type[Any] = metaclass(cls.__name__, (cls,), body)
-    return gated
-
-
 def _run_cerebro(
-    cls: type[Any], name: str, values: Mapping[str, Any], market: Market, broker: ModelBroker
+    cls: type[Any],
+    name: str,
+    values: Mapping[str, Any],
+    market: Market,
+    broker: ModelBroker,
+    bar_by_bar: bool,
 ) -> Any:
     """Run one strategy class in a Cerebro of its own; return its instance."""
-    cerebro = bt.Cerebro(stdstats=False, runonce=True, preload=True)
+    cerebro = bt.Cerebro(stdstats=False, runonce=not bar_by_bar, preload=not bar_by_bar)
     feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
     cerebro.adddata(feed, name=market.symbol)
     broker.add_market(feed, market)
@@ -74,3 +78,13 @@ def _run_cerebro(
     if not all(map(math.isfinite, broker.equity)):
         raise StrategyBroken(f"strategy {name}: the equity is not a number; it sent such a price")
     return ran[0]
+
+
+def _whole(values: list[float], market: Market) -> tuple[Floats, tuple[str, ...]]:
+    """Return the equity at every bar; after an early end it stays what it was."""
+    missing = len(market.candles) - len(values)
+    equity = np.array(values + values[-1:] * missing)
+    if not missing:
+        return equity, ()
+    end = show_ms(market.candles.time[len(values) - 1])
+    return equity, (f"the strategy stopped the run at the bar of {end}",)

@@ -125,7 +125,7 @@ def engine_option() -> Callable[[F], F]:
         "--engine",
         metavar="NAME",
         show_default="auto",
-        help="auto, or reference: Backtrader with the project's broker.",
+        help="auto, compiled, reference (Backtrader with the project's broker), or bar-by-bar.",
     )
 
 

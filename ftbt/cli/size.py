@@ -91,15 +91,16 @@ def size(symbol: str, **numbers: float) -> None:
     full = equity * numbers["risk"]
     notional, margin = equity * numbers["max_notional"], equity * leverage
     words = {BY_NOTIONAL: "the cap on notional", BY_MARGIN: "the cap on margin"}
+    decides, sure = words.get(bound, "risk"), numbers["confidence"]
     costs = f"{per_unit - distance:,.4g} costs"
     steps = {
         "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f}",
-        "confidence": f"{numbers['confidence']:g} of 100: x {scale:.3f} = {at_risk:,.2f} may be lost",
+        "confidence": f"{sure:g} of 100: x {scale:.3f} = {at_risk:,.2f} may be lost",
         "loss per coin": f"{distance:g} to the stop + {costs} = {per_unit:,.6g}",
         "size by risk": f"{at_risk:,.2f} / {per_unit:,.6g} = {at_risk / per_unit:.8g}",
         "cap on notional": f"{notional:,.2f} / {entry:g} = {notional / entry:.8g}",
         "cap on margin": f"{margin:,.2f} / {entry:g} = {margin / entry:.8g}",
-        "size": f"{words.get(bound, 'risk')} decides, cut to the lot: {found:.{rules.size_decimals}f}",
+        "size": f"{decides} decides, cut to the lot: {found:.{rules.size_decimals}f}",
     }
     click.echo(f"{'long' if stop < entry else 'short'} {symbol}, entry {entry:g}, stop {stop:g}")
     for number, (title, text) in enumerate(steps.items(), start=1):

@@ -118,7 +118,7 @@ FREE = {"experiment", "jobs", "results", "resume", "force", "report", "store"}
 @click.option("--force", is_flag=True, help="Forget an earlier execution of the same run.")
 @click.option("--report/--no-report", default=True, show_default=True, help="Write report.html.")
 @click.pass_context
-def walkforward(ctx: click.Context, **options: Any) -> int:
+def walkforward(ctx: click.Context, /, **options: Any) -> int:
     """Search parameters on each training span, test them on the next one, stitch the tests.
 
     The same question gives the same files, byte for byte, on any number of processes, interrupted

@@ -91,9 +91,15 @@ def _stitched(run: Run) -> list[str]:
         f" deepest drawdown {percent(figures['max_drawdown'])}, {figures['trades']} trades;"
         f" buy and hold {percent(summary.buy_and_hold_return)}"
     )
+    lines = [line]
     if not summary.funding_modelled:
-        return [line, "funding: not modelled (no rates in the data)"]
-    return [line]
+        lines.append("funding: not modelled (no rates in the data)")
+    if summary.engine == "compiled":
+        lines.append(
+            f"compiled engine; on the reference engine {summary.identical_trades:,} of"
+            f" {summary.compared_trades:,} out-of-sample trades are identical"
+        )
+    return lines
 
 
 def _trials(run: Run, earlier: Earlier) -> str:

@@ -171,7 +171,9 @@ def _pools(lives: Sequence[Life], bars: Bars, bar_ms: int, price: float) -> list
     for above in (True, False):
         beside = [life for life in open_ if bool(life.events[-1]["top"] > price) is above]
         beside.sort(key=lambda life: (_distance(life, price), -life.id))
-        chosen += beside[: MOST - 1]
+        # The day's low may be a swing low too: one line is enough.
+        levels = {float(life.events[-1]["top"]): life for life in reversed(beside)}
+        chosen += [life for life in beside if life in levels.values()][: MOST - 1]
     fresh = len(bars) - RECENT
     swept = [(bar, life.id, life) for life in lives if (bar := life.bar(SWEPT)) is not None]
     swept = sorted(item for item in swept if item[0] >= fresh)

@@ -13,8 +13,8 @@ from ftbt.smc.confidence import CONFIDENCE, Confidence
 from ftbt.smc.dealing_range import DEALING_RANGE, DealingRange
 from ftbt.smc.displacement import DISPLACEMENT, Displacement
 from ftbt.smc.fvg import FVG, FairValueGaps
-from ftbt.smc.ledger import Zone, zones
 from ftbt.smc.ladder import higher_timeframes
+from ftbt.smc.ledger import Zone, zones
 from ftbt.smc.liquidity import LIQUIDITY, Liquidity
 from ftbt.smc.order_blocks import ORDER_BLOCKS, OrderBlocks
 from ftbt.smc.periods import PERIODS, Periods
@@ -61,8 +61,8 @@ __all__ = [
     "FVG",
     "LIQUIDITY",
     "ORDER_BLOCKS",
-    "POOL_KINDS",
     "PERIODS",
+    "POOL_KINDS",
     "SESSIONS",
     "STRUCTURE",
     "SWEEPS",

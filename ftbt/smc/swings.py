@@ -15,6 +15,7 @@ from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 
 RING = 128  # bars kept, a power of two; left + right + 1 must fit
+_MASK = RING - 1
 
 SWING_STATE = np.dtype(
     [
@@ -54,12 +55,12 @@ def swing_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 def _is_extreme(values, count, left, right, strict, sign):  # type: ignore[no-untyped-def]
     """Tell whether the bar `right` back is an extreme of *values* (sign -1: a low)."""
     anchor = count - 1 - right
-    price = sign * values[anchor % RING]
+    price = sign * values[anchor & _MASK]
     for k in range(1, left + 1):
-        if sign * values[(anchor - k) % RING] >= price:
+        if sign * values[(anchor - k) & _MASK] >= price:
             return False
     for k in range(1, right + 1):
-        other = sign * values[(anchor + k) % RING]
+        other = sign * values[(anchor + k) & _MASK]
         if other > price or (strict and other == price):
             return False
     return True
@@ -75,8 +76,8 @@ def _label(new, old):  # type: ignore[no-untyped-def]
 @compiled
 def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the rule."""
-    state.high[state.count % RING] = bar.high
-    state.low[state.count % RING] = bar.low
+    state.high[state.count & _MASK] = bar.high
+    state.low[state.count & _MASK] = bar.low
     state.count += 1
     out.high_event = 0.0
     out.low_event = 0.0
@@ -84,13 +85,13 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     if anchor >= p.left:
         strict = p.ties == 1
         if _is_extreme(state.high, state.count, p.left, p.right, strict, 1.0):
-            price = state.high[anchor % RING]
+            price = state.high[anchor & _MASK]
             state.high_label = _label(price, state.last_high)
             state.last_high = price
             state.high_bar = anchor
             out.high_event = 1.0
         if _is_extreme(state.low, state.count, p.left, p.right, strict, -1.0):
-            price = state.low[anchor % RING]
+            price = state.low[anchor & _MASK]
             state.low_label = _label(price, state.last_low)
             state.last_low = price
             state.low_bar = anchor

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any, ClassVar
 
 import backtrader as bt
@@ -39,6 +40,8 @@ _EXEC_TYPES = {
     records.STOP: bt.Order.Stop,
     records.STOP_LIMIT: bt.Order.StopLimit,
 }
+
+_METHODS = (FunctionType, property, classmethod, staticmethod)
 
 
 class SetupStrategy(bt.Strategy):
@@ -102,6 +105,10 @@ class SetupStrategy(bt.Strategy):
 
     def start(self) -> None:
         """Check the class and, in research, make all setups at once."""
+        if not hasattr(self, "_packed"):
+            raise StrategyBroken(
+                f"{type(self).__name__}.__init__ must begin with super().__init__()"
+            )
         if not isinstance(getattr(self, "setup", None), Setup):
             raise StrategyBroken(
                 f"{type(self).__name__}.__init__ must set self.setup = Setup(rule, lines...)"
@@ -112,7 +119,7 @@ class SetupStrategy(bt.Strategy):
             self._setups = self.setup.series(candles.bars, self._packed[0])
             names = ("side", "exit_long", "exit_short")
             self._loud = np.logical_or.reduce([self._setups[name] != 0 for name in names]).tolist()
-            if type(self).next is SetupStrategy.next:
+            if not own_methods(type(self)):
                 # Nobody reads the lines bar by bar: Backtrader need not move them.
                 self._lineiterators[bt.LineIterator.IndType].clear()
 
@@ -214,3 +221,17 @@ class SetupStrategy(bt.Strategy):
             )
         self._entry, self._entry_asked, self._leaving = entry, len(self), None
         self._wake = len(self) + self.p.valid_bars
+
+
+def own_methods(cls: type[Any]) -> list[str]:
+    """Return the methods of `SetupStrategy` that *cls* replaces, `__init__` aside.
+
+    A strategy without any is nothing but lines, parameters and a rule.
+    """
+    found: set[str] = set()
+    for base in cls.__mro__:
+        if base is SetupStrategy:
+            break
+        if "ftbt_gate" not in vars(base):  # the back-test's own subclass
+            found |= {name for name, item in vars(base).items() if isinstance(item, _METHODS)}
+    return sorted(name for name in found if name != "__init__" and hasattr(SetupStrategy, name))

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from ftbt.data.files import atomic_write
 from ftbt.walkforward.evaluate import Evaluation
+from ftbt.walkforward.parity import Parity
 
 _BATCH = re.compile(r"batch-(\d{6})-(\d{6})\.pickle")
 
@@ -75,6 +76,7 @@ class Outcome:
         train: the chosen parameters in training, None when failed.
         test: the same in the test, None when failed.
         notes: sentences for people.
+        parity: how far the engines agree on the test; None when only one ran.
     """
 
     number: int
@@ -86,6 +88,7 @@ class Outcome:
     train: Evaluation | None = None
     test: Evaluation | None = None
     notes: tuple[str, ...] = ()
+    parity: Parity | None = None
 
     @property
     def failed(self) -> bool:

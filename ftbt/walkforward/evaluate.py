@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbt.backtest.engine import run_backtest
-from ftbt.backtest.reference_engine import Progress
 from ftbt.backtest.metrics import Metrics, summarise_arrays
+from ftbt.backtest.reference_engine import Progress
 from ftbt.backtest.result import FILL, TRADE, Records, Result
 from ftbt.backtest.return_metrics import daily_returns
 from ftbt.backtest.settings import Settings

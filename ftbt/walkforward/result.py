@@ -225,6 +225,9 @@ class Summary:
         funding_modelled: False when any symbol had no funding rates.
         notes: sentences that belong beside the numbers.
         evidence: see there.
+        compared_trades: out-of-sample trades that were made again on the reference engine; 0 when
+            the reference engine made them in the first place.
+        identical_trades: those that came out alike in every field.
     """
 
     run_id: str
@@ -241,6 +244,8 @@ class Summary:
     funding_modelled: bool
     notes: tuple[str, ...]
     evidence: Evidence
+    compared_trades: int = 0
+    identical_trades: int = 0
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ def _on_grid(limits: Range) -> Range:
         return Int(limits.low, limits.high - (limits.high - limits.low) % limits.step, limits.step)
     if isinstance(limits, Float) and limits.step is not None:
         steps = math.floor((limits.high - limits.low) / limits.step + 1e-9)
-        return Float(limits.low, limits.low + steps * limits.step, limits.step)
+        # 0.1 + 14 * 0.1 is 1.5000000000000002, which Optuna finds off the grid.
+        return Float(limits.low, round(limits.low + steps * limits.step, 12), limits.step)
     return limits
 
 
@@ -103,7 +104,8 @@ def _nearest(limits: Range, value: Any) -> Any:
     if limits.step is None:
         return inside
     near = limits.low + round((inside - limits.low) / limits.step) * limits.step
-    return min(near, limits.high)
+    # A value on a step stays as it was written: 0.3, not 0.30000000000000004.
+    return inside if abs(near - inside) < 1e-9 * limits.step else min(near, limits.high)
 
 
 def describe(limits: Range) -> dict[str, Any]:

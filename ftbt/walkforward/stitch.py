@@ -209,6 +209,8 @@ def summarise_run(
         funding_modelled=bool(tests) and all(test.funding_modelled for test in tests),
         notes=_notes(outcomes),
         evidence=stitched.evidence,
+        compared_trades=sum(one.parity.trades for one in done if one.parity),
+        identical_trades=sum(one.parity.identical for one in done if one.parity),
     )
 
 

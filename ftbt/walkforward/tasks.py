@@ -31,6 +31,7 @@ from ftbt.walkforward.checkpoint import (
 )
 from ftbt.walkforward.evaluate import Evaluation, evaluate
 from ftbt.walkforward.objective import WORST, objective_named
+from ftbt.walkforward.parity import checked_on_reference
 from ftbt.walkforward.pieces import SymbolPieces, too_few
 from ftbt.walkforward.plateau import Candidate, Chosen, select_best, select_plateau
 from ftbt.walkforward.search import BATCH, Asked, Study, window_seed
@@ -142,8 +143,9 @@ def _run(task: WindowTask, folder: WindowFolder, trials: list[TrialRecord]) -> O
     parameters = {**task.space.fixed, **trials[chosen.trial].parameters}
     train = evaluate(strategy, task.train, parameters, task.settings, task.engine)
     test = evaluate(strategy, task.test, parameters, task.settings, task.engine)
+    parity = checked_on_reference(strategy, task.test, parameters, task.settings, test)
     return Outcome(
-        number, "", "", tuple(trials), chosen.trial, chosen.score, train, test, tuple(notes)
+        number, "", "", tuple(trials), chosen.trial, chosen.score, train, test, tuple(notes), parity
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from ftbt.report.figures import curves, distributions, windows
 from ftbt.report.figures.candles import push_apart
-from ftbt.report.figures.common import thin
+from ftbt.report.figures.common import thin, time_ticks
 from ftbt.report.figures.curves import Curve, Mark
 from ftbt.report.figures.distributions import bins_of
 from ftbt.report.figures.windows import Track
@@ -188,3 +188,36 @@ def test_drift_of_words_and_failed_windows() -> None:
     for word in ("none", "fast", "slow", "swing", "12"):
         assert f">{word}<" in text
     assert "nan" not in text.lower()
+
+
+@given(
+    st.integers(0, 4 * 10**12), st.integers(3_600_000, 12 * 365 * 86_400_000), st.integers(4, 12)
+)
+@settings(deadline=None, max_examples=150)
+def test_times_are_ticked_evenly(start: int, length: int, most: int) -> None:
+    """Ticks rise inside of the span, are neither too many nor too few, and are named apart."""
+    ticks = time_ticks(start, start + length, most)
+    times = [at for at, _ in ticks]
+
+    assert 1 <= len(times) <= most
+    assert times == sorted(set(times))
+    assert start <= times[0]
+    assert times[-1] <= start + length
+    if len(times) > 2:
+        gaps = np.diff(times)
+        assert gaps.max() <= 2.2 * gaps.min()
+
+
+def test_ticks_say_what_changes() -> None:
+    """Hours within a day, days within a month, months within a year."""
+    day, year = 86_400_000, 1_704_067_200_000  # 2024-01-01
+
+    assert [label for _, label in time_ticks(year, year + day, 5)] == [
+        "Jan 01", "06:00", "12:00", "18:00", "Jan 02",
+    ]  # fmt: skip
+    assert [label for _, label in time_ticks(year, year + 28 * day, 6)] == [
+        "Jan 01", "Jan 06", "Jan 11", "Jan 16", "Jan 21", "Jan 26",
+    ]  # fmt: skip
+    assert [label for _, label in time_ticks(year, year + 366 * day, 5)] == [
+        "2024", "Apr", "Jul", "Oct", "2025",
+    ]  # fmt: skip

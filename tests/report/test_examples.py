@@ -191,8 +191,8 @@ def test_the_lines_are_the_strategys_own(true_inputs: Inputs) -> None:
 
     assert {"sweeps", "structure", "atr", "confidence"} <= names
     sweeps = next(line for line in lines if line.concept.name == "sweeps")
-    assert sweeps.values["left"] == 3
-    assert sweeps.values["reclaim"] == 0
+    assert sweeps.values["left"] == 3  # noqa: PD011 - not a frame
+    assert sweeps.values["reclaim"] == 0  # noqa: PD011 - not a frame
     assert len(sweeps.outputs()) == 900
 
 

@@ -9,7 +9,7 @@ from zone_kit import told
 
 from ftbt.errors import InputError
 from ftbt.smc import ledger
-from ftbt.smc.base import Concept
+from ftbt.smc.base import Concept, event_rows
 from ftbt.smc.fvg import FVG
 from ftbt.smc.ledger import (
     CREATED,
@@ -80,6 +80,27 @@ def test_zones_are_numbered_in_order_and_none_is_missing(concept: Concept, place
     assert all(zone.story[0] == (zone.created, "created") for zone in found)
     assert all(zone.anchor <= zone.created for zone in found)
     assert all(zone.bottom <= zone.top for zone in found)
+
+
+@pytest.mark.parametrize("place", names())
+@pytest.mark.parametrize("concept", [FVG, ORDER_BLOCKS], ids=lambda c: c.name)
+def test_every_event_line_is_the_newest_zone_of_the_ledger(concept: Concept, place: str) -> None:
+    """At each bar an event line has the side of the newest zone that the event happened to."""
+    out, rows = concept.compute(market(place)), event_rows(concept, market(place))
+    for kind, name in KIND_NAMES.items():
+        if name not in concept.events:
+            continue
+        expected = np.zeros(len(out))
+        found = rows[rows["kind"] == kind]
+        for row in np.sort(found, order=["bar", "id"]):  # later rows win
+            expected[row["bar"]] = row["side"]
+            if f"{name}_top" in concept.lines:
+                shown = (out[f"{name}_top"][row["bar"]], out[f"{name}_bottom"][row["bar"]])
+                newest = found["id"][found["bar"] == row["bar"]].max()
+                assert row["id"] < newest or shown == (row["top"], row["bottom"])
+        assert expected.any(), name
+        np.testing.assert_array_equal(out[name], expected, err_msg=name)
+    assert {name for name in concept.events if name not in KIND_NAMES.values()} == set()
 
 
 def test_the_ledger_has_room_for_the_bar_at_which_everything_happens() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from ftbt.data.timeframe import DAY_MS
+from ftbt.data.timeframe import DAY_MS, from_ms, to_ms
 from ftbt.report.format import number, percent
 from ftbt.report.theme import MUTED, RULE, Layout
 
@@ -58,18 +58,56 @@ def days(time_ms: NDArray[np.int64] | Sequence[int] | int) -> Floats:
     return np.asarray(time_ms, np.float64) / DAY_MS
 
 
+# Steps between ticks: minutes up to a day, days up to half a month, then months.
+_MINUTES = (15, 30, 60, 120, 180, 360, 720)
+_DAYS = (1, 2, 5, 10, 15)
+_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
+
+
+def time_ticks(start: int, end: int, most: int) -> list[tuple[int, str]]:
+    """Return at most *most* even ticks in [start, end]: ms UTC and label.
+
+    The finest step that fits is taken. A label says only what changes: the hour, at midnight the
+    day; the day; the month, in January the year.
+    """
+    for step in _MINUTES:
+        found = list(range(-(-start // (step * 60_000)) * step * 60_000, end + 1, step * 60_000))
+        if len(found) <= most:
+            return [(at, f"{from_ms(at):{'%H:%M' if at % DAY_MS else '%b %d'}}") for at in found]
+    for step in _DAYS:
+        found = [at for at in _month_days(start, end, step) if start <= at <= end]
+        if len(found) <= most:
+            return [(at, f"{from_ms(at):%b %d}") for at in found]
+    for step in _MONTHS:
+        found = [at for at in _months(start, end, step) if start <= at <= end]
+        if len(found) <= most:
+            break
+    return [(at, f"{from_ms(at):{'%Y' if from_ms(at).month == 1 else '%b'}}") for at in found]
+
+
+def _months(start: int, end: int, step: int) -> list[int]:
+    """Return the starts of every *step*-th month, from before *start* to *end*."""
+    first, last = from_ms(start), from_ms(end)
+    begin = (first.year * 12 + first.month - 1) // step * step
+    numbers = range(begin, last.year * 12 + last.month, step)
+    return [to_ms(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in numbers]
+
+
+def _month_days(start: int, end: int, step: int) -> list[int]:
+    """Return every *step*-th day of each month; none nearer than a step to the next month."""
+    found = []
+    for month in _months(start, end, 1):
+        days_in = range(0, 31 - step // 2 if step > 1 else 31, step)
+        within = [month + day * DAY_MS for day in days_in]
+        found += [at for at in within if from_ms(at).month == from_ms(month).month]
+    return found
+
+
 def time_axis(axes: Axes, layout: Layout) -> None:
-    """Label the x axis, in date numbers, with UTC dates."""
-    locator = AutoDateLocator(  # type: ignore[no-untyped-call]
-        minticks=3 if layout.narrow else 4, maxticks=5 if layout.narrow else 10, tz="UTC"
-    )
-    axes.xaxis.set_major_locator(locator)
-    formatter = ConciseDateFormatter(  # type: ignore[no-untyped-call]
-        locator, tz="UTC", show_offset=False
-    )
-    formatter.zero_formats = ["", "%Y", "%b", "%b %d", "%H:%M", "%H:%M"]
-    formatter.formats = ["%Y", "%b", "%b %d", "%H:%M", "%H:%M", "%S.%f"]
-    axes.xaxis.set_major_formatter(formatter)
+    """Label the x axis, in date numbers, with UTC dates; its limits must be set."""
+    start, end = (round(value * DAY_MS) for value in axes.get_xlim())
+    ticks = time_ticks(start, end, 5 if layout.narrow else 10)
+    axes.set_xticks(days([at for at, _ in ticks]), [label for _, label in ticks])
 
 
 def short(value: float) -> str:
@@ -95,7 +133,9 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_yscale("log")
     axes.set_ylim(low / 1.1, high * 1.1)
     decades = math.log10(high / low)
-    subs = (1.0,) if decades > 3 else (1.0, 2.0, 5.0) if decades > 0.9 else tuple(range(1, 10))
+    subs: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    if decades > 1.2:
+        subs = (1.0, 2.0, 5.0) if decades <= 3 else (1.0,)
     axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))

@@ -127,12 +127,10 @@ def _table(example: Example) -> Table:
 
 def _confidence(number_: int, example: Example) -> Block:
     total = sum(item.points for item in example.factors)
-    shown = example.confidence
-    whole = "" if shown is None else f" The strategy saw {number(shown, 0)}; the sum stops at 100."
     return Figure(
         anchor=f"example-{number_}-confidence",
         title="Confidence at the close before the entry",
-        description=f"{number(total, 0)} points from the factors.{whole}",
+        description=f"{number(total, 0)} points from the factors.{_decided(example, total)}",
         draw=lambda layout: candles.confidence(layout, example.factors),
         table=Table(
             "Confidence",
@@ -145,6 +143,14 @@ def _confidence(number_: int, example: Example) -> Block:
             "Definitions and weights: the documentation of the confidence line.",
         ),
     )
+
+
+def _decided(example: Example, total: float) -> str:
+    """Return what the strategy saw when it sent the order, if that differs."""
+    seen = example.confidence
+    if seen is None or abs(min(total, 100.0) - seen) < 0.5:
+        return " The sum is cut at 100." if total > 100.0 else ""
+    return f" The order was sent at an earlier close, with {number(seen, 0)}."
 
 
 SECTION = Section(
