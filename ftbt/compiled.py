@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,11 +51,35 @@ import numba  # noqa: E402 - the cache folder must be set before the import
 numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]  # also when imported before
 
 
+# The wrapper for C pointers to a function, which numba makes by default, is used by nobody here.
+_OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+
+
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile *function* to machine code, cached on disk.
 
     No fast-math: the order of floating point operations is the source's, so one bar at a time
     and a loop over all bars give the same bits.
     """
-    jitted: Callable[P, R] = numba.njit(cache=True, error_model="numpy", nogil=True)(function)
-    return jitted
+    compiler: Any = numba.njit  # its type stubs lack two of the options
+    jitted = compiler(cache=True, **_OPTIONS)(function)
+    if jitted is not function:  # NUMBA_DISABLE_JIT=1 leaves functions as they are
+        _lighten_calls(jitted, compiler(no_cpython_wrapper=True, **_OPTIONS)(function))
+    made: Callable[P, R] = jitted
+    return made
+
+
+def _lighten_calls(outer: Any, inner: Any) -> None:
+    """Let compiled code that calls *outer* compile *inner* instead; it is the same function.
+
+    The first run on a machine waits for the compiler, and most functions are only parts of a few
+    that Python calls. A part needs no wrapper for Python and no file of its own in the cache,
+    since it is linked into its callers. And numba compiles a part anew for each literal number
+    that it is called with; here it takes any number of that type. Together this saves a third.
+    """
+
+    def call_template(types: Any, keywords: Any) -> Any:
+        return inner.get_call_template(tuple(map(numba.types.unliteral, types)), keywords)
+
+    outer.get_call_template = call_template
+    outer.get_overload = inner.get_overload

@@ -202,7 +202,7 @@ class SearchPart(_Part):
         seed: everything random comes from it.
     """
 
-    trials: int = Field(default=24, ge=1, le=100_000)
+    trials: int = Field(default=50, ge=1, le=100_000)
     objective: str = "sharpe"
     min_trades: int = Field(default=10, ge=0, le=1_000_000)
     selection: Literal["best", "plateau"] = "best"

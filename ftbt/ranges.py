@@ -174,7 +174,7 @@ def check_values(
     for name in values:
         if name not in ranges:
             known = ", ".join(ranges)
-            hint = did_you_mean(name, ranges)
+            hint = did_you_mean(name, ranges) or "."
             raise ParameterError(f"{owner} has no parameter {name!r}{hint} It has: {known}")
     return {
         name: limits.check(f"{owner}: {name}", values[name])

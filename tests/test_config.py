@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftbt.backtest.settings import Settings
 from ftbt.config import Duration, Experiment, load_experiment, make_experiment
 from ftbt.errors import ConfigError
+from ftbt.strategy.loader import find_strategy
+from ftbt.walkforward.objective import OBJECTIVES
 
 WHOLE = """
 title = "Sweeps on BTC"
@@ -214,3 +217,56 @@ def test_every_table_refuses_unknown_keys(name: str) -> None:
     with pytest.raises(ConfigError, match=f"unknown key '{name}.no_such_key'"):
         make_experiment(plain)
     assert name in Experiment.model_fields
+
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "reference" / "experiment-file.md"
+
+
+def rows_of(heading: str) -> dict[str, list[str]]:
+    """Return the first table under *heading* of the reference: key -> further cells."""
+    part = PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1]
+    part = part.split("\n## ")[0]
+    cells = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("| `")]
+    return {row[0].strip(" `"): [cell.strip(" `") for cell in row[1:]] for row in cells}
+
+
+@pytest.mark.parametrize("table", ["strategy", "data", "backtest", "walk_forward", "search"])
+def test_the_reference_has_every_key_with_its_default(table: str) -> None:
+    """The page and the models can't drift apart."""
+    part = Experiment.model_fields[table].annotation
+    assert part is not None
+    fields = {item.alias or name: item for name, item in part.model_fields.items()}
+    rows = {key: row for key, row in rows_of(f"`[{table}]`").items() if key not in OBJECTIVES}
+    money = Settings().as_dict()
+
+    assert list(rows) == list(fields)
+    for key, (default, _) in rows.items():
+        shown = default.strip('"')
+        if fields[key].is_required():
+            assert shown == "required"
+        elif key in money:
+            assert float(shown) == money[key]
+        elif shown not in ("all", "none", "as test", "{}", "as `test"):
+            own = fields[key].default
+            text = str(list(own)).replace("'", '"') if isinstance(own, tuple) else str(own)
+            assert shown == {"False": "false", "0 bars": "0"}.get(text, text)
+
+
+def test_the_reference_has_every_objective() -> None:
+    """With its own words."""
+    rows = rows_of("`[search]`")
+
+    for name, objective in OBJECTIVES.items():
+        assert rows[name] == [objective.text]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.toml")), ids=lambda p: p.stem
+)
+def test_the_experiments_of_the_project_are_sound(path: Path) -> None:
+    """Each can be read, and its strategy is there."""
+    found = load_experiment(path)
+
+    assert find_strategy(found.strategy.name).name == found.strategy.name
+    assert path.name in (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")

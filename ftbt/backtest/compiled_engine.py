@@ -1,85 +1,97 @@
 """The compiled engine: the same strategy object, the same `decide`, one loop over all bars.
 
 Backtrader makes the strategy with its lines and parameters, as always; only its bar loop is left
-out. What the strategy says at each close is made at once by its compiled rule, and `kernel_walk`
+out. What the strategy says at each close is made at once by its compiled rule, and `kernel_run`
 runs the execution model on it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import backtrader as bt
 import numpy as np
+from backtrader.errors import StrategySkipError
+from backtrader.position import Position
 from numpy.typing import NDArray
 
-from ftbt.backtest.book import detail_rows
-from ftbt.backtest.costs import funding_schedule, slippage_fraction
+from ftbt.backtest.broker import ModelBroker
 from ftbt.backtest.desk import NO_MARGIN
 from ftbt.backtest.kernel import ACCOUNT, BOOK, COUNTS
-from ftbt.backtest.kernel_walk import run
+from ftbt.backtest.kernel_run import run
+from ftbt.backtest.prepared import Prepared, prepared, slippage
 from ftbt.backtest.result import FILL, ORDER, TRADE
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
-from ftbt.data.candles import BAR, frozen
 from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
+from ftbt.errors import StrategyBroken
 from ftbt.strategy.base import SetupStrategy, own_methods
-from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, VIEW, Refusal
+from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, SETUP, VIEW, Refusal
 
 Records = NDArray[np.void]
 
-
-class _NoLoop(bt.Cerebro):
-    """Makes and starts strategies, and leaves the bars alone."""
-
-    def _runonce(self, runstrats: list[Any]) -> None:
-        """Do nothing."""
+# Classes whose __init__ asks of its lines what only Backtrader's own have.
+_NEED_BACKTRADER: set[type[Any]] = set()
 
 
-class _Arrays(CandleFeed):
-    """A feed whose lines nobody reads."""
+class _Feed(CandleFeed):
+    """A feed whose bars nobody reads through Backtrader."""
 
-    def preload(self) -> None:
-        """Do nothing."""
-
-
-class _Rules(bt.brokers.BackBroker):
-    """Tells a strategy the rules of its symbol; sends nothing."""
-
-    finished = True
-
-    def __init__(self, market: Market, settings: Settings) -> None:
+    def __init__(self, **_: Any) -> None:
         super().__init__()
-        self.market = market
-        self.settings = settings
+        self.outputs_alone = True
 
-    def fill_rules(self, data: Any, rules: Any) -> None:
-        """Write what holds for the symbol into a RULES record."""
+
+class _Broker(ModelBroker):
+    """What a strategy may ask of its broker before the first bar."""
+
+    def getposition(self, data: Any) -> Any:
+        """Return that there is no position."""
         del data
-        fill_rules(rules, self.market, self.settings)
+        return Position()
+
+    def _send(self, *_: Any) -> NoReturn:
+        raise StrategyBroken("an order was sent before the warm-up was over")
 
 
-def fill_rules(rules: Any, market: Market, settings: Settings) -> None:
-    """Write what holds for *market* into a RULES record."""
-    rules["size_decimals"] = market.instrument.size_decimals
-    rules["min_notional"] = market.instrument.min_notional
-    rules["leverage"] = min(settings.leverage, market.instrument.max_leverage)
-    rules["cost_rate"] = settings.taker_fee + settings.half_spread
+class _Maker(bt.Cerebro):
+    """Makes a strategy and leaves the bars alone."""
+
+    def make(
+        self, cls: type[Any], values: Mapping[str, Any], market: Market, settings: Settings, *,
+        outputs_alone: bool,
+    ) -> SetupStrategy:  # fmt: skip
+        """Return a strategy object on the market's feed."""
+        feed: Any = _Feed(candles=market.candles, instrument=market.instrument)
+        feed.outputs_alone = outputs_alone
+        self.adddata(feed, name=market.symbol)
+        self.setbroker(_Broker(settings, len(market.candles) - 1))
+        self.stcount = itertools.count()
+        strategy: SetupStrategy = cls(feed, **values)
+        return strategy
 
 
 def make_strategy(
     cls: type[Any], values: Mapping[str, Any], market: Market, settings: Settings
 ) -> SetupStrategy:
-    """Return the started strategy object with its setups at every bar."""
-    cerebro = _NoLoop(stdstats=False)
-    feed: Any = _Arrays(candles=market.candles, instrument=market.instrument)
-    cerebro.adddata(feed, name=market.symbol)
-    cerebro.setbroker(_Rules(market, settings))
-    cerebro.addstrategy(cls, **values)
-    strategy: SetupStrategy = cerebro.run()[0]
-    return strategy
+    """Return the strategy object with its lines.
+
+    Its lines are made without Backtrader's machinery unless its `__init__` needs that.
+
+    Raises:
+        Exception: whatever the strategy's `__init__` raises.
+    """
+    if cls not in _NEED_BACKTRADER:
+        try:
+            return _Maker(stdstats=False).make(cls, values, market, settings, outputs_alone=True)
+        except Exception:  # noqa: BLE001, S110 - what is wrong with it is told below
+            pass
+    made = _Maker(stdstats=False).make(cls, values, market, settings, outputs_alone=False)
+    _NEED_BACKTRADER.add(cls)
+    return made
 
 
 def why_not(cls: type[Any]) -> str:
@@ -90,17 +102,10 @@ def why_not(cls: type[Any]) -> str:
     return f"{cls.__name__} has its own {own[0]}()" if own else ""
 
 
-def _detail(market: Market) -> tuple[Any, ...]:
-    """Return detail bars, their funding, and the rows that tile each bar."""
-    count = len(market.candles)
-    if market.detail is None:
-        none = np.zeros(0)
-        rows = np.zeros(count, np.int64)
-        return frozen(np.zeros(0, BAR)), none, none, rows, rows
-    pairs = np.array(detail_rows(market), np.int64).reshape(count, 2)
-    bars = market.detail.bars
-    at_open, inside = funding_schedule(bars, market.detail.timeframe.ms, market.funding)
-    return frozen(bars), at_open, inside, pairs[:, 0].copy(), pairs[:, 1].copy()
+def _first_decision(strategy: Any, trade_from: int) -> int:
+    """Return the first bar at whose close the strategy may decide: Backtrader's minimum period."""
+    strategy._periodset()  # noqa: SLF001 - no public name
+    return max(trade_from, *(period - 1 for period in strategy._minperiods))  # noqa: SLF001
 
 
 def _book(market: Market, settings: Settings) -> Records:
@@ -109,7 +114,57 @@ def _book(market: Market, settings: Settings) -> Records:
     book["leverage"] = min(settings.leverage, market.instrument.max_leverage)
     book["maintenance"] = 1.0 / (2.0 * market.instrument.max_leverage)
     book["price"] = np.nan
+    book["filled_bar"] = book["begun"] = -1
     return book
+
+
+def _account(settings: Settings) -> Records:
+    account = np.zeros(1, ACCOUNT)
+    account["cash"] = settings.capital
+    account["taker"], account["maker"] = settings.taker_fee, settings.maker_fee
+    return account
+
+
+def _rules(market: Market, settings: Settings) -> Records:
+    rules = np.zeros(1, RULES)
+    rules["size_decimals"] = market.instrument.size_decimals
+    rules["min_notional"] = market.instrument.min_notional
+    rules["leverage"] = min(settings.leverage, market.instrument.max_leverage)
+    rules["cost_rate"] = settings.taker_fee + settings.half_spread
+    return rules
+
+
+class _Tables:
+    """Room for everything that a run may write."""
+
+    def __init__(self, bars: int, setups: int) -> None:
+        # At most one entry a setup, each with up to three children and an exit.
+        room = 6 * setups + 8
+        self.orders, self.fills = np.empty(room, ORDER), np.empty(room, FILL)
+        self.trades = np.empty(room, TRADE)
+        self.counts = np.zeros(1, COUNTS)
+        self.equity = np.empty(bars)
+        self.refused = np.zeros(len(Refusal) + 1, np.int64)
+
+    def found(self, trade_from: int) -> dict[str, Any]:
+        """Return what was written, by the names of `Result`."""
+        counts = self.counts[0]
+        words = {REFUSAL_WORDS[Refusal(code)]: int(n) for code, n in enumerate(self.refused) if n}
+        if counts["margin"]:
+            words[NO_MARGIN] = int(counts["margin"])
+        return {
+            "equity": self.equity[trade_from:],
+            "orders": _copied(self.orders[: counts["orders"]]),
+            "fills": _copied(self.fills[: counts["fills"]]),
+            "trades": _copied(self.trades[: counts["trades"]]),
+            "refused": dict(sorted(words.items())),
+            "engine": "compiled",
+        }
+
+
+def _copied(records: Records) -> Records:
+    # As plain numbers: numpy copies records field by field, ten times slower.
+    return records.view(np.int64).copy().view(records.dtype)
 
 
 def run_compiled(
@@ -122,35 +177,24 @@ def run_compiled(
 ) -> dict[str, Any]:
     """Return equity, orders, fills, trades and refusals, by the names of `Result`."""
     with user_code(name):
-        strategy = make_strategy(cls, values, market, settings)
-    setups, packed = strategy.setups_and_parameters()
-    bars = frozen(market.candles.bars)
-    # At most one entry a bar that says something, each with up to three children and an exit.
-    room = 6 * int(np.count_nonzero(setups["side"])) + 8
-    orders, fills, trades = np.zeros(room, ORDER), np.zeros(room, FILL), np.zeros(room, TRADE)
-    counts = np.zeros(1, COUNTS)
-    account = np.zeros(1, ACCOUNT)
-    account["cash"] = settings.capital
-    account["taker"], account["maker"] = settings.taker_fee, settings.maker_fee
-    rules = np.zeros(1, RULES)
-    fill_rules(rules[0], market, settings)
-    at_open, inside = funding_schedule(bars, market.candles.timeframe.ms, market.funding)
-    slip = slippage_fraction(bars, settings)
-    equity = np.zeros(len(bars))
-    refused = np.zeros(len(Refusal) + 1, np.int64)
+        try:
+            strategy = make_strategy(cls, values, market, settings)
+        except StrategySkipError:
+            message = f"strategy {name} refused to start (StrategySkipError)"
+            raise StrategyBroken(message) from None
+        first = _first_decision(strategy, trade_from)
+        heard, setups, parameters = strategy.decision_inputs(market.candles.bars)
+    known = prepared(market)
+    out = _Tables(len(market.candles), int(np.count_nonzero(setups["side"])))
     run(
-        bars, setups, packed[0], rules[0], _book(market, settings)[0], account[0],
-        np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], trade_from, (slip, at_open, inside),
-        _detail(market), (orders, fills, trades, counts[0]), equity, refused,
+        known.coarse.bars, heard, setups, np.zeros(1, SETUP)[0], parameters,
+        _rules(market, settings)[0], _book(market, settings)[0], _account(settings)[0],
+        np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], first, _costs(market, settings, known),
+        (known.detail.bars, known.detail.at_open, known.detail.inside, known.first, known.stop),
+        (out.orders, out.fills, out.trades, out.counts[0]), out.equity, out.refused,
     )  # fmt: skip
-    words = {REFUSAL_WORDS[Refusal(code)]: int(n) for code, n in enumerate(refused) if n}
-    if counts["margin"][0]:
-        words[NO_MARGIN] = int(counts["margin"][0])
-    return {
-        "equity": equity[trade_from:],
-        "orders": orders[: counts["orders"][0]].copy(),
-        "fills": fills[: counts["fills"][0]].copy(),
-        "trades": trades[: counts["trades"][0]].copy(),
-        "refused": dict(sorted(words.items())),
-        "engine": "compiled",
-    }
+    return out.found(trade_from)
+
+
+def _costs(market: Market, settings: Settings, known: Prepared) -> tuple[Any, Any]:
+    return slippage(market, settings), (known.coarse.at_open, known.coarse.inside)

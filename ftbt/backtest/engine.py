@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftbt.backtest.book import detail_rows
 from ftbt.backtest.compiled_engine import run_compiled, why_not
-from ftbt.backtest.costs import funding_coverage
+from ftbt.backtest.prepared import prepared
 from ftbt.backtest.reference_engine import Progress, run_reference
 from ftbt.backtest.result import Result
 from ftbt.backtest.settings import Settings
@@ -66,7 +65,7 @@ def run_backtest(
     reason = "" if by_reference else why_not(cls)
     if reason and engine == "compiled":
         raise InputError(f"the compiled engine can't run {name}: {reason}; use --engine auto")
-    notes = _notes(market)
+    notes = prepared(market).notes
     if by_reference or reason:
         found = run_reference(
             cls, name, values, market, settings, trade_from, progress,
@@ -90,17 +89,3 @@ def run_backtest(
         notes=notes,
         **found,
     )
-
-
-def _notes(market: Market) -> tuple[str, ...]:
-    candles = market.candles
-    notes = [funding_coverage(candles.bars, candles.timeframe.ms, market.funding).note]
-    if candles.synthetic:
-        notes.insert(0, "synthetic market")
-    if market.detail is not None:
-        rows = detail_rows(market)
-        share = sum(stop > 0 for _, stop in rows) / max(1, len(rows))
-        notes.append(
-            f"path inside a bar walked on {market.detail.timeframe} bars in {share:.0%} of the bars"
-        )
-    return tuple(note for note in notes if note)

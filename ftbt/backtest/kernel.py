@@ -49,6 +49,10 @@ BOOK = np.dtype(
         ("bar", "i8"),
         ("time", "i8"),
         ("opening", "i8"),
+        # a bar that stays above the floor and below the ceiling reaches nothing
+        ("floor", "f8"),
+        ("ceiling", "f8"),
+        ("begun", "i8"),  # bar whose funding at the open is paid
         # the bracket
         ("left", "f8"),
         ("entry_price", "f8"),
@@ -292,6 +296,7 @@ def _after_fill(book, place, size, price, out):  # type: ignore[no-untyped-def]
     if slot.role == ENTRY_ROLE:
         book.left = size
         book.entry_price = price
+        book.filled_bar = book.bar
         for k in range(book.n):
             child = book.slot[k]
             if child.reduces == 1 and child.status == OPEN:

@@ -1,13 +1,8 @@
-"""The walk along one bar, and the loop over all bars, compiled: see `matching.py` for the order.
-
-The loop calls the strategy's own `decide` at each close where it can have something to say.
-"""
+"""The walk along one bar, compiled: see `matching.py` for the order of events."""
 
 from __future__ import annotations
 
 import math
-
-import numpy as np
 
 from ftbt.backtest import fills
 from ftbt.backtest.kernel import (
@@ -15,20 +10,14 @@ from ftbt.backtest.kernel import (
     BY_LIQUIDATION,
     CANCELLED,
     ENTRY_ROLE,
-    EXIT_ROLE,
     LIMIT,
     MARKET,
     NAN,
     OPEN,
-    SLOTS,
     STOP,
     STOP_LIMIT,
     STOP_ROLE,
-    TARGET1_ROLE,
-    TARGET2_ROLE,
-    add_order,
     end_order,
-    equity_at,
     fill,
     force,
     liquidation_level,
@@ -36,9 +25,10 @@ from ftbt.backtest.kernel import (
     tidy,
 )
 from ftbt.compiled import compiled
-from ftbt.data.precision import nearest_size, round_price
-from ftbt.strategy.decide import decide
-from ftbt.strategy.records import CANCEL, ENTER, EXIT
+from ftbt.data.precision import round_price
+
+# Of the liquidation price: far more than its rounding error, far less than a tick.
+_LEVEL_MARGIN = 1e-9
 
 
 @compiled
@@ -205,13 +195,6 @@ def _end_of_bar(book, bar, out):  # type: ignore[no-untyped-def]
 @compiled
 def walk(book, account, bar, slip, funding_inside, bars, out, done, flags):  # type: ignore[no-untyped-def]
     """Move all orders of *book* along *bar* (a candle or one of its detail bars)."""
-    if not _may_trade(book, account, bar.high, bar.low):
-        book.price = bar.close
-        for k in range(book.n):
-            book.slot[k].rests = 1
-        if book.position != 0.0 and funding_inside != 0.0:
-            pay_funding(book, account, funding_inside, bar.open)
-        return
     book.opening = 1
     _at_open(book, account, bar.open, slip, bars, out, done, flags)
     book.opening = 0
@@ -222,52 +205,70 @@ def walk(book, account, bar, slip, funding_inside, bars, out, done, flags):  # t
     book.price = bar.close
     _end_of_bar(book, bar, out)
     tidy(book)
+    set_band(book, account)
 
 
 @compiled
-def _child(book, entry, kind, role, size, price, out):  # type: ignore[no-untyped-def]
-    """Put a stop or target of *entry* into the book; it waits for the entry's fill."""
-    parent = book.slot[entry].number
-    place = add_order(book, out, -book.slot[entry].side, kind, role, size, price, price, parent)
-    book.slot[place].active = 0
-    book.slot[place].reduces = 1
-    return place
+def set_band(book, account):  # type: ignore[no-untyped-def]
+    """Note between which prices a bar reaches nothing: most bars do, and cost next to nothing then.
 
-
-@compiled
-def _enter(book, intent, p, out):  # type: ignore[no-untyped-def]
-    """Put the entry with its stop and targets into the book."""
-    kind = intent.kind
-    limit = intent.limit if kind == STOP_LIMIT else intent.entry
-    entry = add_order(book, out, intent.side, kind, ENTRY_ROLE, intent.size, intent.entry, limit, 0)
-    book.target_hit = 0
-    book.stop = intent.stop
-    book.target1 = intent.target1
-    book.target2 = intent.target2
-    book.confidence = intent.confidence
-    book.reason = intent.reason
-    size1 = 0.0 if math.isnan(intent.target1) else intent.size1
-    size2 = 0.0 if math.isnan(intent.target2) else intent.size - intent.size1
-    stop = _child(book, entry, STOP, STOP_ROLE, intent.size, intent.stop, out)
-    if size1 > 0.0 and size2 > 0.0:
-        size2 = nearest_size(size2, book.decimals)
-        book.slot[stop].break_even = p.break_even
-    if size1 > 0.0:
-        _child(book, entry, LIMIT, TARGET1_ROLE, size1, intent.target1, out)
-    if size2 > 0.0:
-        _child(book, entry, LIMIT, TARGET2_ROLE, size2, intent.target2, out)
-
-
-@compiled
-def _entry_place(book):  # type: ignore[no-untyped-def]
+    To be called after whatever changes orders, position or equity. The liquidation price gets a
+    margin, because each bar computes it anew from its own prices: a bar inside of that margin is
+    looked at closely, by `_may_trade`.
+    """
+    floor = -math.inf
+    ceiling = math.inf
     for k in range(book.n):
-        if book.slot[k].role == ENTRY_ROLE and book.slot[k].status == OPEN:
-            return k
-    return -1
+        slot = book.slot[k]
+        if slot.kind == MARKET:
+            floor = math.inf
+        below = (slot.side > 0) == (slot.kind == LIMIT or slot.triggered == 1)
+        price = slot.limit if slot.triggered == 1 else slot.price
+        if below:
+            floor = max(floor, price)
+        else:
+            ceiling = min(ceiling, price)
+    if book.position != 0.0:
+        level = liquidation_level(book, account)
+        margin = _LEVEL_MARGIN * (level + book.price)
+        if book.position > 0.0 and not math.isnan(level):
+            floor = max(floor, level + margin)
+        elif not math.isnan(level):
+            ceiling = min(ceiling, level - margin)
+    book.floor = floor
+    book.ceiling = ceiling
 
 
 @compiled
-def _finish(book, account, slip, bars, out):  # type: ignore[no-untyped-def]
+def begin(book, account, bar, funding_open):  # type: ignore[no-untyped-def]
+    """Let *bar* begin: pay the funding that is due at its open."""
+    book.time = bar.time
+    if book.position != 0.0 and funding_open != 0.0:
+        pay_funding(book, account, funding_open, bar.open)
+        set_band(book, account)
+
+
+@compiled
+def reaches(book, account, bar):  # type: ignore[no-untyped-def]
+    """Tell whether *bar* may fill or liquidate anything."""
+    if bar.low > book.floor and bar.high < book.ceiling:
+        return False
+    return _may_trade(book, account, bar.high, bar.low)
+
+
+@compiled
+def pass_by(book, account, bar, funding_inside):  # type: ignore[no-untyped-def]
+    """Let *bar*, which reaches nothing, be over."""
+    book.price = bar.close
+    for k in range(book.n):
+        book.slot[k].rests = 1
+    if book.position != 0.0 and funding_inside != 0.0:
+        pay_funding(book, account, funding_inside, bar.open)
+        set_band(book, account)
+
+
+@compiled
+def finish(book, account, slip, bars, out):  # type: ignore[no-untyped-def]
     """End the run flat: cancel what waits, leave at the last close with cost."""
     for k in range(book.n):
         if book.slot[k].status == OPEN:
@@ -276,94 +277,3 @@ def _finish(book, account, slip, bars, out):  # type: ignore[no-untyped-def]
         side = -1 if book.position > 0.0 else 1
         price = fills.slipped(side, book.price, slip)
         force(book, account, price, book.price, AT_END, bars, out)
-
-
-@compiled
-def _advance(book, account, i, bars, costs, detail, out, done, flags):  # type: ignore[no-untyped-def]
-    """Move the book along bar *i*, on its detail bars when they tile it."""
-    slip, funding_open, funding_inside = costs
-    detail_bars, detail_open, detail_inside, first, stop = detail
-    book.bar = i
-    if book.n == 0 and book.position == 0.0:
-        book.time = bars[i].time
-        book.price = bars[i].close
-    elif stop[i] > 0:
-        for row in range(first[i], stop[i]):
-            bar = detail_bars[row]
-            book.time = bar.time
-            if book.position != 0.0 and detail_open[row] != 0.0:
-                pay_funding(book, account, detail_open[row], bar.open)
-            walk(book, account, bar, slip[i], detail_inside[row], bars, out, done, flags)
-    else:
-        book.time = bars[i].time
-        if book.position != 0.0 and funding_open[i] != 0.0:
-            pay_funding(book, account, funding_open[i], bars[i].open)
-        walk(book, account, bars[i], slip[i], funding_inside[i], bars, out, done, flags)
-
-
-@compiled
-def _look(book, view, equity, i, entry):  # type: ignore[no-untyped-def]
-    """Write into *view* what the strategy knows of its position at the close of bar *i*."""
-    held = book.position != 0.0
-    view.position = book.position
-    view.bars_held = i - book.filled_bar + 1 if held else 0
-    view.pending = 0
-    if entry >= 0 and not held:
-        view.pending = book.slot[entry].side
-        view.pending_bars = i - book.asked_bar
-    view.leaving = book.leaving
-    view.equity = equity
-
-
-@compiled
-def _act(book, intent, p, entry, out):  # type: ignore[no-untyped-def]
-    """Turn the intent into orders."""
-    if intent.action == ENTER:
-        _enter(book, intent, p, out)
-        book.asked_bar = book.bar
-        book.leaving = 0
-    elif intent.action == CANCEL:
-        end_order(book, entry, CANCELLED, out)
-        tidy(book)
-    elif intent.action == EXIT:
-        side = -1 if book.position > 0.0 else 1
-        place = add_order(book, out, side, MARKET, EXIT_ROLE, abs(book.position), NAN, NAN, 0)
-        book.slot[place].reduces = 1
-        book.slot[place].exit_reason = intent.exit_reason
-        book.leaving = 1
-
-
-@compiled
-def run(  # type: ignore[no-untyped-def]
-    bars, setups, p, rules, book, account, view, intent, trade_from, costs, detail, out, equity,
-    refused,
-):  # fmt: skip
-    """Run all bars; results go into *out* (orders, fills, trades, counts), *equity*, *refused*.
-
-    *costs*: slippage, funding at open and inside per bar. *detail*: detail bars, their funding at
-    open and inside, and for each bar the first and last row that tile it (0, 0 for none).
-    """
-    done = np.zeros(SLOTS, np.int64)
-    flags = np.zeros(SLOTS, np.int64)
-    last = bars.shape[0] - 1
-    for i in range(bars.shape[0]):
-        waited = _entry_place(book) >= 0
-        filled = out[3].fills
-        _advance(book, account, i, bars, costs, detail, out, done, flags)
-        if i == last:
-            _finish(book, account, costs[0][i], bars, out)
-        equity[i] = equity_at(book, account, book.price)
-        if i < trade_from or i == last:
-            continue
-        entry = _entry_place(book)
-        if waited and entry < 0 and out[3].fills > filled:
-            book.filled_bar = i
-        if book.position == 0.0:
-            book.leaving = 0
-            if entry < 0 and setups[i].side == 0:
-                continue
-        _look(book, view, equity[i], i, entry)
-        decide(view, setups[i], bars[i], p, rules, intent)
-        if intent.refusal != 0:
-            refused[intent.refusal] += 1
-        _act(book, intent, p, entry, out)

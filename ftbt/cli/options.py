@@ -135,19 +135,21 @@ def parameters_of(cls: type[Any], sets: Sequence[str]) -> dict[str, Any]:
     Raises:
         ParameterError: not of the form name=value, an unknown name, or a value out of its range.
     """
-    from ftbt.strategy.parameters import ranges_of  # noqa: PLC0415 - help answers without it
+    from ftbt.strategy.parameters import defaults_of, ranges_of  # noqa: PLC0415 - help needs none
 
-    ranges = ranges_of(cls)
+    ranges, defaults = ranges_of(cls), defaults_of(cls)
     found: dict[str, Any] = {}
     for text in sets:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
             raise ParameterError(f"--set {text}: write name=value, for example --set swing=5")
-        if name not in ranges:
+        if name not in defaults:
             hint = did_you_mean(name, ranges) or f"; it has: {', '.join(ranges)}"
             raise ParameterError(f"{cls.__name__} has no parameter {name!r}{hint}")
         if name in found:
             raise ParameterError(f"--set {name} is given twice")
-        found[name] = ranges[name].parse(f"{cls.__name__}: {name}", value.strip())
+        found[name] = value.strip()
+        if name in ranges:
+            found[name] = ranges[name].parse(f"{cls.__name__}: {name}", found[name])
     return found

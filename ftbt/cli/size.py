@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _LIMITS = {
     "equity": (0.0, 1e12, "quote currency"),
@@ -21,7 +24,7 @@ _LIMITS = {
 _FROM_ZERO = ("confidence", "strength", "cost", "leverage")
 
 
-def _number(name: str, default: float | None, text: str) -> Any:
+def _number(name: str, default: float | None, text: str) -> Callable[[F], F]:
     """Return an option for one number; without a default it is required."""
     return click.option(
         f"--{name.replace('_', '-')}",
@@ -90,8 +93,8 @@ def size(symbol: str, **numbers: float) -> None:
     at_risk = equity * numbers["risk"] * scale
     full = equity * numbers["risk"]
     notional, margin = equity * numbers["max_notional"], equity * leverage
-    words = {BY_NOTIONAL: "the cap on notional", BY_MARGIN: "the cap on margin"}
-    decides, sure = words.get(bound, "risk"), numbers["confidence"]
+    caps = {BY_NOTIONAL: "the cap on notional", BY_MARGIN: "the cap on margin"}
+    decides, sure = caps.get(bound, "risk"), numbers["confidence"]
     costs = f"{per_unit - distance:,.4g} costs"
     steps = {
         "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f}",

@@ -92,8 +92,6 @@ def _stitched(run: Run) -> list[str]:
         f" buy and hold {percent(summary.buy_and_hold_return)}"
     )
     lines = [line]
-    if not summary.funding_modelled:
-        lines.append("funding: not modelled (no rates in the data)")
     if summary.engine == "compiled":
         lines.append(
             f"compiled engine; on the reference engine {summary.identical_trades:,} of"

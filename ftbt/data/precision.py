@@ -44,7 +44,7 @@ def floor_size(size: float, size_decimals: int) -> float:
     """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
     scale = 10.0**size_decimals
     lots = size * scale
-    return math.floor(lots + lots * 1e-13 + 1e-9) / scale
+    return math.floor(lots + min(0.5, lots * 2e-15 + 1e-9)) / scale
 
 
 @compiled

@@ -22,6 +22,7 @@ from ftbt.smc.sessions import SESSIONS, Sessions
 from ftbt.smc.structure import STRUCTURE, Structure, internal_structure, swing_structure
 from ftbt.smc.sweeps import SWEEPS, Sweeps
 from ftbt.smc.swings import SWINGS, Swings
+from ftbt.smc.zigzag import ZIGZAG, ZigZag
 
 # Names of the codes of a pool's kind, see `liquidity.py`.
 POOL_KINDS = (
@@ -40,6 +41,7 @@ ALL_LINES: tuple[type[SmcLine], ...] = (
     AverageTrueRange,
     Volume,
     Swings,
+    ZigZag,
     Structure,
     Displacement,
     DealingRange,
@@ -68,6 +70,7 @@ __all__ = [
     "SWEEPS",
     "SWINGS",
     "VOLUME",
+    "ZIGZAG",
     "AverageTrueRange",
     "Concept",
     "Confidence",
@@ -84,6 +87,7 @@ __all__ = [
     "Sweeps",
     "Swings",
     "Volume",
+    "ZigZag",
     "Zone",
     "base_milliseconds",
     "compute_line",

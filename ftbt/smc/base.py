@@ -11,6 +11,10 @@ To write a new concept (see `swings.py` for a short one):
    sets every field of `out`. `init(state, p)` prepares a zeroed state.
 3. `@compiled def run(state, bars, p, out)`: the three-line loop over `step`.
 4. A `Concept` that names them, and an `SmcLine` subclass with its lines and params.
+5. Enter the line in `ALL_LINES` of `__init__.py`: the contract test then runs over it.
+
+A concept that needs another one nests its state record and calls its step with its own `p`, whose
+defaults and ranges include the inner ones (see `structure.py`, which embeds swings).
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, NoReturn
 
 import backtrader as bt
 import numpy as np
@@ -28,7 +33,7 @@ from ftbt.data.candles import BAR, FIELDS, Bars, frozen
 from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError
-from ftbt.ranges import Choice, Range, check_values, pack
+from ftbt.ranges import Choice, Range, check_values, record_type
 from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
 
 Records = NDArray[np.void]
@@ -71,9 +76,14 @@ class Concept:
     ranges: Mapping[str, Range]
     prepare: Callable[[Records, Records], None] | None = None
     out: np.dtype[np.void] = field(init=False)
+    parameters: np.dtype[np.void] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "out", output_type(self.fields))
+        # A first field of its own: without it numba takes a concept's record for a subtype of the
+        # record of a concept embedded in it, by an experimental feature that warns on use.
+        fields = [(f"of_{self.name}", "i8"), *record_type(self.ranges).descr]
+        object.__setattr__(self, "parameters", np.dtype(fields, align=True))
         check_values(self.name, self.ranges, self.defaults)
 
     @property
@@ -89,13 +99,9 @@ class Concept:
     def pack(self, values: Mapping[str, Any]) -> Records:
         """Return checked parameters as one record; missing ones take their default."""
         checked = check_values(self.name, self.ranges, {**self.defaults, **values})
-        plain = pack(self.ranges, checked)
-        # A first field of its own: without it numba takes a concept's record for a subtype of the
-        # record of a concept embedded in it, by an experimental feature that warns on use.
-        fields = [(f"of_{self.name}", "i8"), *plain.dtype.descr]
-        record = np.zeros(1, np.dtype(fields, align=True))
-        for name in checked:
-            record[name] = plain[name]
+        record = np.zeros(1, self.parameters)
+        for name, value in checked.items():
+            record[name] = self.ranges[name].pack(value)
         return record
 
     def fresh(self, parameters: Records, base_ms: int = 0) -> Records:
@@ -284,7 +290,51 @@ class Stream:
             self._no_events()
 
 
-class SmcLine(bt.Indicator):
+class NeedsBacktrader(AttributeError):
+    """A line that was made for its outputs alone is asked for what only Backtrader's have."""
+
+
+class _Absent:
+    """Stands where a line made for its outputs alone has none of Backtrader's machinery."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise NeedsBacktrader(name)
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise NeedsBacktrader(str(index))
+
+    def __len__(self) -> NoReturn:
+        raise NeedsBacktrader("len")
+
+
+class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metaclass has no name
+    """Makes a line without Backtrader's machinery when its feed promises that nobody needs it.
+
+    Backtrader builds some hundred objects for a line: buffers, aliases, things to plot. A search
+    makes thousands of lines and reads nothing but their outputs.
+    """
+
+    def __call__(cls, *datas: Any, **given: Any) -> Any:
+        plain = cls.__init__ is SmcLine.__init__ and len(datas) == 1
+        if plain and getattr(datas[0], "outputs_alone", False):
+            return cls._outputs_alone(datas[0], given)
+        return super().__call__(*datas, **given)
+
+    def _outputs_alone(cls, data: Any, given: dict[str, Any]) -> Any:
+        line = cls.__new__(cls)
+        values = line.p = line.params = cls.params()
+        for name, default in cls.params._getitems():  # noqa: SLF001 - no public name
+            setattr(values, name, given.pop(name, default))
+        line.lines = line.l = line.plotinfo = line.plotlines = _ABSENT
+        line.data, line.datas = data, [data]
+        line._prepare(given)  # noqa: SLF001 - its own class
+        return line
+
+
+_ABSENT = _Absent()
+
+
+class SmcLine(bt.Indicator, metaclass=_LineType):
     """Base of all shared lines. Subclasses set `concept`, `lines` and `params`, nothing else."""
 
     concept: ClassVar[Concept]
@@ -292,6 +342,10 @@ class SmcLine(bt.Indicator):
     def __init__(self, *datas: Any, **unknown: Any) -> None:
         # Backtrader has taken the feeds and the declared params out of the call by now.
         super().__init__(*datas)
+        self._prepare(unknown)
+
+    def _prepare(self, unknown: Mapping[str, Any]) -> None:
+        """Check the parameters; everything that bars are needed for comes later."""
         names = self.concept.defaults
         check_values(type(self).__name__, {**self.concept.ranges, "timeframe": Choice()}, unknown)
         values = {name: getattr(self.p, name) for name in names}
@@ -299,10 +353,14 @@ class SmcLine(bt.Indicator):
         self.base_ms = base_milliseconds(self.data)
         self.frame = higher(self.p.timeframe, self.base_ms)
         self._parameters = self.concept.pack(self.values)
-        self.stream = Stream(self.concept, self._parameters, self.base_ms, self.frame)
         self._bar = np.zeros(1, BAR)
         self._bars_taken = 0
         self.series: Records | None = None  # the outputs at every bar, once they are known
+
+    @cached_property
+    def stream(self) -> Stream:
+        """What takes one bar after the other; research does without."""
+        return Stream(self.concept, self._parameters, self.base_ms, self.frame)
 
     @property
     def row(self) -> Any:

@@ -1,7 +1,8 @@
 """Swing highs and lows (fractals), known only once the bars to their right have closed.
 
 A bar p is a swing high when its high is above the highs of the `left` bars before it and not
-below (`ties="first"`) or above (`ties="strict"`) the highs of the `right` bars after it. It
+below those of the `right` bars after it (`ties="first"`: the first bar of a plateau). With
+`ties="strict"` it must be above both (no plateau), with `"all"` below none (each of its bars). It
 becomes known at the close of bar p + right, and its event is stamped there; `origin` tells how
 many bars back the anchor lies. Nothing is ever moved or deleted.
 """
@@ -52,16 +53,17 @@ def swing_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 @compiled
-def _is_extreme(values, count, left, right, strict, sign):  # type: ignore[no-untyped-def]
+def _is_extreme(values, count, left, right, ties, sign):  # type: ignore[no-untyped-def]
     """Tell whether the bar `right` back is an extreme of *values* (sign -1: a low)."""
     anchor = count - 1 - right
     price = sign * values[anchor & _MASK]
     for k in range(1, left + 1):
-        if sign * values[(anchor - k) & _MASK] >= price:
+        other = sign * values[(anchor - k) & _MASK]
+        if other > price or (ties != 2 and other == price):
             return False
     for k in range(1, right + 1):
         other = sign * values[(anchor + k) & _MASK]
-        if other > price or (strict and other == price):
+        if other > price or (ties == 1 and other == price):
             return False
     return True
 
@@ -83,14 +85,13 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.low_event = 0.0
     anchor = state.count - 1 - p.right
     if anchor >= p.left:
-        strict = p.ties == 1
-        if _is_extreme(state.high, state.count, p.left, p.right, strict, 1.0):
+        if _is_extreme(state.high, state.count, p.left, p.right, p.ties, 1.0):
             price = state.high[anchor & _MASK]
             state.high_label = _label(price, state.last_high)
             state.last_high = price
             state.high_bar = anchor
             out.high_event = 1.0
-        if _is_extreme(state.low, state.count, p.left, p.right, strict, -1.0):
+        if _is_extreme(state.low, state.count, p.left, p.right, p.ties, -1.0):
             price = state.low[anchor & _MASK]
             state.low_label = _label(price, state.last_low)
             state.last_low = price
@@ -119,7 +120,7 @@ SWINGS = Concept(
     step=swing_step,
     run=_run,
     defaults={"left": 5, "right": 5, "ties": "first"},
-    ranges={"left": Int(1, 60), "right": Int(1, 60), "ties": Choice("first", "strict")},
+    ranges={"left": Int(1, 60), "right": Int(1, 60), "ties": Choice("first", "strict", "all")},
 )
 
 

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import backtrader as bt
 import numpy as np
 
-from ftbt.data.candles import BAR
+from ftbt.data.candles import BAR, Bars
 from ftbt.data.precision import nearest_size
 from ftbt.errors import StrategyBroken
 from ftbt.ranges import Bool, Choice, Float, Int, Range, pack
@@ -90,6 +90,10 @@ class SetupStrategy(bt.Strategy):
         super().__init__()
         ranges = ranges_of(type(self))
         self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges})
+        # What `decide` reads, packed by this class's ranges: one compiled `decide` serves all
+        # strategies, and a strategy that narrows a choice of words does not change their numbers.
+        common = SetupStrategy.ranges
+        self._common = pack(common, {name: getattr(self.p, name) for name in common})
         self._view = np.zeros(1, VIEW)
         self._intent = np.zeros(1, INTENT)
         self._rules = np.zeros(1, RULES)
@@ -103,8 +107,7 @@ class SetupStrategy(bt.Strategy):
         self._entry_asked = 0
         self._entry_filled = 0
 
-    def start(self) -> None:
-        """Check the class and, in research, make all setups at once."""
+    def _check_made(self) -> None:
         if not hasattr(self, "_packed"):
             raise StrategyBroken(
                 f"{type(self).__name__}.__init__ must begin with super().__init__()"
@@ -113,6 +116,10 @@ class SetupStrategy(bt.Strategy):
             raise StrategyBroken(
                 f"{type(self).__name__}.__init__ must set self.setup = Setup(rule, lines...)"
             )
+
+    def start(self) -> None:
+        """Check the class and, in research, make all setups at once."""
+        self._check_made()
         self.broker.fill_rules(self.data, self._rules[0])
         candles = getattr(self.data, "candles", None)
         if candles is not None and self.cerebro._dorunonce:  # noqa: SLF001 - no public name
@@ -124,8 +131,17 @@ class SetupStrategy(bt.Strategy):
                 self._lineiterators[bt.LineIterator.IndType].clear()
 
     def setups_and_parameters(self) -> tuple[Any, Any]:
-        """Return the setups at every bar and the packed parameters, for the compiled engine."""
+        """Return the setups at every bar, once started, and the rule's parameters."""
         return self._setups, self._packed
+
+    def decision_inputs(self, bars: Bars) -> tuple[Any, Any, Any]:
+        """Return all that the compiled engine needs of a strategy, before it is started.
+
+        These are the indices of the *bars* at whose close the rule says something, what it says
+        there (records of SETUP), and the parameters of `decide` as one record.
+        """
+        self._check_made()
+        return *self.setup.heard(bars, self._packed[0]), self._common[0]
 
     def notify_order(self, order: Any) -> None:
         """Follow the entry from its fill to the flat position after it."""
@@ -158,7 +174,7 @@ class SetupStrategy(bt.Strategy):
         view["equity"] = self.broker.getvalue()
         intent = self._intent[0]
         setup = self._setup_now(now - 1)
-        decide(view, setup, self._bar[0], self._packed[0], self._rules[0], intent)
+        decide(view, setup, self._bar[0], self._common[0], self._rules[0], intent)
         if intent["refusal"]:
             self.refused[REFUSAL_WORDS[Refusal(intent["refusal"])]] += 1
         self._act(intent)

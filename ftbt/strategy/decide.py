@@ -35,6 +35,9 @@ _LOW_REWARD = int(Refusal.LOW_REWARD)
 _MIN_NOTIONAL = int(Refusal.MIN_NOTIONAL)
 _NO_EQUITY = int(Refusal.NO_EQUITY)
 
+# Beyond any market, and within the integers that rounding passes through.
+_HIGHEST = 1e12
+
 
 @compiled
 def clear_setup(setup):  # type: ignore[no-untyped-def]
@@ -60,11 +63,22 @@ def _invalidated(setup, side, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _geometry(setup, entry, stop, target1, target2, p):  # type: ignore[no-untyped-def]
-    """Return a refusal code, 0 when stop and targets make sense."""
+def _is_price(price):  # type: ignore[no-untyped-def]
+    """Tell whether an order can have *price*: NaN, zero and infinity are what broken rules say."""
+    return 0.0 < price < _HIGHEST
+
+
+@compiled
+def _geometry(setup, entry, worst, stop, target1, target2, p):  # type: ignore[no-untyped-def]
+    """Return a refusal code, 0 when stop and targets make sense; a target may be NaN."""
     side = setup.side
-    if not side * (entry - stop) > 0.0 or not stop > 0.0:  # also refuses NaN
+    if not (_is_price(entry) and _is_price(worst) and _is_price(stop)):
         return _BAD_GEOMETRY
+    if not (side * (entry - stop) > 0.0 and side * (worst - stop) > 0.0):
+        return _BAD_GEOMETRY
+    for target in (target1, target2):
+        if not (math.isnan(target) or _is_price(target)):
+            return _BAD_GEOMETRY
     if side * (target1 - entry) <= 0.0 or side * (target2 - target1) <= 0.0:  # NaN passes
         return _BAD_GEOMETRY
     last = target1 if math.isnan(target2) else target2
@@ -92,7 +106,7 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
     """Fill *intent* with the entry; return a refusal code, 0 when it stands."""
     if (p.direction == 1 and setup.side < 0) or (p.direction == 2 and setup.side > 0):
         return _DIRECTION
-    if setup.confidence < p.min_confidence:
+    if not setup.confidence >= p.min_confidence:  # also refuses NaN
         return _LOW_CONFIDENCE
     decimals = rules.size_decimals
     entry = bar.close if setup.kind == MARKET else round_price(setup.entry, decimals)
@@ -101,13 +115,13 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
     target2 = round_price(setup.target2, decimals)
     if target1 == target2:
         target2 = np.nan
-    refusal = _geometry(setup, entry, stop, target1, target2, p)
+    # A stop-limit may fill as far as its limit: size for that.
+    worst = round_price(setup.limit, decimals) if setup.kind == STOP_LIMIT else entry
+    refusal = _geometry(setup, entry, worst, stop, target1, target2, p)
     if refusal:
         return refusal
     if not view.equity > 0.0:
         return _NO_EQUITY
-    # A stop-limit may fill as far as its limit: size for that.
-    worst = round_price(setup.limit, decimals) if setup.kind == STOP_LIMIT else entry
     scale = confidence_scale(setup.confidence, p.confidence_sizing)
     size, bound = position_size(
         view.equity,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ftbt.data.timeframe import DAY_MS, Timeframe
 from ftbt.errors import StrategyBroken
-from ftbt.ranges import Bool, Choice, Float, Int, Range, check_values
+from ftbt.ranges import Bool, Float, Int, Range, check_values
 
 _PLAIN_WARMUP_BARS = 300
 _HUGE = 10**12
@@ -21,8 +21,6 @@ def _implied(value: Any) -> Range | None:
         return Int(-_HUGE, _HUGE, tune=False)
     if isinstance(value, float):
         return Float(-float(_HUGE), float(_HUGE), tune=False)
-    if isinstance(value, str):
-        return Choice(value, tune=False)
     return None
 
 
@@ -67,14 +65,17 @@ def resolve(cls: type, given: Mapping[str, Any], timeframe: str = "") -> dict[st
     """
     ranges = ranges_of(cls)
     defaults = defaults_of(cls)
-    checked = check_values(cls.__name__, ranges, given)
+    # A word or None of an ordinary strategy tells nothing of what it may be: it is taken as given.
+    free = {name: given[name] for name in given if name in defaults and name not in ranges}
+    held = {name: value for name, value in given.items() if name not in free}
+    checked = check_values(cls.__name__, ranges, held)
     own = {**defaults, **preset(cls, timeframe)}
     known = {name: own[name] for name in own if name in ranges}
     try:
         valid = check_values(cls.__name__, ranges, known)
     except Exception as error:
         raise StrategyBroken(f"its defaults or presets break its own ranges: {error}") from error
-    return {**own, **valid, **checked}
+    return {**own, **valid, **free, **checked}
 
 
 def tunable(cls: type) -> dict[str, Range]:

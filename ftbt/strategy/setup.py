@@ -21,15 +21,21 @@ from ftbt.data.candles import BAR, Bars
 from ftbt.errors import StrategyBroken, did_you_mean
 from ftbt.smc.base import SmcLine
 from ftbt.strategy.decide import clear_setup
-from ftbt.strategy.records import SETUP
+from ftbt.strategy.records import MARKET, SETUP, STOP_LIMIT
 
 Records = NDArray[np.void]
 
 _LOOP = """
-def {name}(bars, {lines}, p, setups):
+def {name}(bars, {lines}, p, heard, setups):
+    n = 0
     for i in range(bars.shape[0]):
-        clear_setup(setups[i])
-        rule(bars[i], {rows}, p, setups[i])
+        setup = setups[n]
+        clear_setup(setup)
+        rule(bars[i], {rows}, p, setup)
+        if setup.side != 0 or setup.exit_long != 0 or setup.exit_short != 0:
+            heard[n] = i
+            n += 1
+    return n
 """
 _STEP = """
 def {name}(bar, {lines}, p, setup):
@@ -39,7 +45,11 @@ def {name}(bar, {lines}, p, setup):
 
 
 class Rule:
-    """A compiled setup rule: `step` for one bar, `run` for all."""
+    """A compiled setup rule: `step` for one bar, `run` for all.
+
+    `run` keeps the setups that say something, one after the other, and their bars in `heard`:
+    most bars say nothing, and writing that down would take longer than the rule.
+    """
 
     def __init__(self, function: Callable[..., None]) -> None:
         names = list(inspect.signature(function).parameters)
@@ -89,6 +99,12 @@ class Setup:
                 f"the rule {rule.name!r} takes {len(rule.line_names)} lines"
                 f" ({', '.join(rule.line_names)}), but {len(lines)} were given"
             )
+        for name, line in zip(rule.line_names, lines, strict=True):
+            if not isinstance(line, SmcLine):
+                raise TypeError(
+                    f"the rule {rule.name!r} takes SMC lines, but {name!r} is a"
+                    f" {type(line).__name__}: use it in a next() of your own instead"
+                )
         self.rule = rule
         self.lines = lines
         self._record = np.zeros(1, SETUP)
@@ -97,24 +113,53 @@ class Setup:
         """Return the setup at the bar that has just closed, from the lines' current rows."""
         rows = [line.row for line in self.lines]
         self._call(self.rule.step, bar, rows, parameters, self._record[0])
+        self._check(self._record)
         return self._record[0]
+
+    def heard(self, bars: Bars, parameters: Any) -> tuple[NDArray[np.int64], Records]:
+        """Return the bars at whose close the rule says something, and what it says there.
+
+        That is a setup, or the end of an idea. Both of shape (number of such bars,).
+        """
+        setups = np.empty(len(bars) + 1, SETUP)
+        heard = np.empty(len(bars), np.int64)
+        rows = [line.outputs() for line in self.lines]
+        count = self._call(self.rule.run, bars, rows, parameters, heard, setups)
+        self._check(setups[:count])
+        return heard[:count], setups[:count]
 
     def series(self, bars: Bars, parameters: Any) -> Records:
         """Return the setups at the close of every bar, shape (n,)."""
-        setups = np.zeros(len(bars), SETUP)
-        self._call(self.rule.run, bars, [line.outputs() for line in self.lines], parameters, setups)
+        heard, said = self.heard(bars, parameters)
+        setups = np.zeros(1, SETUP)
+        clear_setup(setups[0])
+        setups = setups.repeat(len(bars))
+        setups[heard] = said
         return setups
 
+    def _check(self, setups: Records) -> None:
+        """Refuse sides and kinds that do not exist."""
+        side, kind = setups["side"], setups["kind"]
+        wrong = np.abs(side) > 1
+        wrong |= (side != 0) & ((kind < MARKET) | (kind > STOP_LIMIT))
+        if wrong.any():
+            first = setups[wrong][0]
+            raise StrategyBroken(
+                f"rule {self.rule.name} ({self.rule.place}) sets side {first['side']} and kind"
+                f" {first['kind']}: side must be +1, -1 or 0, kind MARKET, LIMIT, STOP or"
+                " STOP_LIMIT"
+            )
+
     def _call(
-        self, function: Callable[..., None], bars: Any, rows: list[Any], parameters: Any, out: Any
-    ) -> None:
+        self, function: Callable[..., Any], bars: Any, rows: list[Any], parameters: Any, *out: Any
+    ) -> Any:
         """Call the compiled rule.
 
         Raises:
             StrategyBroken: when it can't be compiled; numba's own message is a page long.
         """
         try:
-            function(bars, *rows, parameters, out)
+            return function(bars, *rows, parameters, *out)
         except KeyError as error:  # how numba tells a record has no such field
             wrong = str(error.args[0])
             records = dict(zip(self.rule.line_names, rows, strict=True))

@@ -71,11 +71,8 @@ class Inputs:
     trials: int
     manifest: Manifest
 
-    def tasks(self, work: Path, parent: int | None) -> list[WindowTask]:
-        """Return one task per window; *work* holds their folders."""
-        return [self._task(window, work, parent) for window in self.windows]
-
-    def _task(self, window: Window, work: Path, parent: int | None) -> WindowTask:
+    def task(self, window: Window, work: Path, parent: int | None) -> WindowTask:
+        """Return the task of *window*; its folder is in *work*, *parent* waits for it."""
         search = self.experiment.search
 
         def pieces(spans: Sequence[Span]) -> Any:

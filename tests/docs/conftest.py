@@ -1,9 +1,11 @@
-"""Makes the helper module of the documentation tests importable."""
+"""Makes the helper module of the documentation tests, and the package `docs`, importable."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-if str(Path(__file__).parent) not in sys.path:
-    sys.path.append(str(Path(__file__).parent))
+_HERE = Path(__file__).resolve().parent
+for folder in (_HERE, _HERE.parents[1]):
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))

@@ -210,13 +210,13 @@ class Reader:
 
     Attributes:
         small: walk-forwards are cut to seconds; their output is then not compared.
-        report: write reports also when *small*.
+        reports: how many walk-forwards write a report also when *small*; the others leave it out.
         names: what the page's Python examples have defined so far.
     """
 
     run: object  # the program: words -> exit code, output, errors
     small: bool = True
-    report: bool = False
+    reports: int = 0
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "__docs__"})
 
     def read(self, page: Path) -> int:
@@ -257,9 +257,10 @@ class Reader:
         words = [item for word in words for item in _expanded(word)]
         expected = int(block.note("exits") or 0)
         small = self.small and not expected
-        typed = made_small(words, report=self.report) if small else words
+        typed = made_small(words, report=self.reports > 0) if small else words
+        self.reports -= typed[:2] == ["ftbt", "walkforward"]
         code, out, err = self.run(typed[1:])  # type: ignore[operator]
-        assert code == expected, f"{block.place}: {shlex.join(typed)} ended with {code}:\n{err}"
+        assert code == expected, f"{block.place}: {shlex.join(typed)} ended with {code}:\n{out}{err}"
         if typed == words and command.output:
             must_print(command, out if code == 0 else err, block)
 

@@ -6,8 +6,6 @@ Helpers and the comments that mark blocks: `docs_kit.py`.
 from __future__ import annotations
 
 import ast
-import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -37,11 +35,13 @@ from docs_kit import (
     spans,
 )
 
+from docs import build
 from ftbt import errors
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.metrics import Metrics
 from ftbt.backtest.settings import Settings
 from ftbt.cli.main import run
+from ftbt.config import load_experiment
 from ftbt.data.candles import Candles, make_bars
 from ftbt.data.market import Instrument, Market
 from ftbt.data.sample import default_sample
@@ -61,6 +61,14 @@ TYPED = [
 ]
 
 
+def _candle_files(folder: Path, days: int) -> None:
+    for symbol, market in default_sample().items():
+        bars = market.candles.bars[: days * 96]
+        frame = pd.DataFrame({name: bars[name] for name in bars.dtype.names or ()})
+        frame["time"] = pd.to_datetime(frame["time"], unit="ms", utc=True)
+        frame.to_csv(folder / f"{symbol}USDT-15m.csv", index=False)
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as a reader has it: strategies, experiments, candle files, nothing else."""
@@ -70,11 +78,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "experiments").mkdir()
     for file in (ROOT / "experiments").glob("*.toml"):
         (tmp_path / "experiments" / file.name).write_text(smaller_toml(file.read_text()))
-    for symbol, market in default_sample().items():
-        bars = market.candles.bars[: DAYS * 96]
-        frame = pd.DataFrame({name: bars[name] for name in bars.dtype.names or ()})
-        frame["time"] = pd.to_datetime(frame["time"], unit="ms", utc=True)
-        frame.to_csv(tmp_path / f"{symbol}USDT-15m.csv", index=False)
+    _candle_files(tmp_path, DAYS)
     monkeypatch.chdir(tmp_path)
     for name in ("FTBT_STORE", "FTBT_STRATEGIES"):
         monkeypatch.delenv(name, raising=False)
@@ -101,15 +105,23 @@ def program(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize("page", TYPED, ids=_name)
 def test_commands_and_examples_work(page, workplace, program):
     """What a page says to type works, in its order, on a small scale; outputs are as shown."""
-    reader = Reader(program, report=page == README)
+    reader = Reader(program, reports=page == README)
     assert reader.read(page) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [README, DOCS / "tutorial.md"], ids=_name)
-def test_commands_work_in_full(page, workplace, program):
+def test_commands_work_in_full(page, workplace):
     """The walk-forwards of README and tutorial print what is shown when run as written."""
-    assert Reader(program, small=False).read(page) > 0
+    _candle_files(workplace, 365)
+
+    def call(words: list[str]) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftbt", *words], capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert Reader(call, small=False).read(page) > 0
 
 
 def test_readme_is_one_screen():
@@ -157,11 +169,21 @@ def test_examples_of_the_help_texts_parse():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_toml_is_sound(page):
-    """Every TOML block is TOML."""
+def test_toml_is_sound(page, tmp_path):
+    """Every TOML block is TOML, and one with a title and a hypothesis is an experiment."""
     for block in blocks(page):
-        if block.language == "toml":
-            tomllib.loads(block.text)
+        if block.language != "toml":
+            continue
+        if {"title", "hypothesis"} <= set(tomllib.loads(block.text)):
+            path = tmp_path / "experiment.toml"
+            path.write_text(block.text, encoding="utf-8")
+            assert load_experiment(path).strategy.name, block.place
+
+
+def test_shipped_experiments_can_be_read():
+    """Each file in experiments/ is an experiment."""
+    for path in sorted((ROOT / "experiments").glob("*.toml")):
+        assert load_experiment(path).hypothesis, path.name
 
 
 # --- what is linked and named --------------------------------------------------------------------
@@ -278,27 +300,22 @@ def test_every_page_is_in_the_index():
 
 def test_made_pages_are_fresh():
     """The pages that `make docs` makes are what the code says today."""
-    done = subprocess.run(
-        [sys.executable, "-m", "docs.build", "--check"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert build.stale() == [], "run `make docs`"
 
 
-def test_a_stale_page_is_told(tmp_path):
-    """`--check` ends with 1 and names a page that differs from the code."""
-    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    page = tmp_path / "docs" / "reference" / "glossary.md"
+def test_a_stale_page_is_told_and_made_anew(tmp_path, monkeypatch, capsys):
+    """`--check` ends with 1 and names the page that differs; without it the page is mended."""
+    shutil.copytree(build.REFERENCE, tmp_path / "reference")
+    monkeypatch.setattr(build, "REFERENCE", tmp_path / "reference")
+    assert build.main([]) == 0
+    assert build.main(["--check"]) == 0
+    page = tmp_path / "reference" / "glossary.md"
     page.write_text(page.read_text(encoding="utf-8") + "\nmore\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "docs.build", "--check"], cwd=tmp_path, capture_output=True,
-        text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT / "ftbt" / "..")},
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "docs/reference/glossary.md is stale" in done.stderr
+    capsys.readouterr()
+    assert build.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/reference/glossary.md is stale: run `make docs`\n"
+    assert build.main([]) == 0
+    assert build.main(["--check"]) == 0
 
 
 def test_every_error_is_explained():
@@ -366,12 +383,7 @@ def test_the_changelog_has_an_unreleased_part():
     assert "### Added" in text
 
 
-def test_build_can_be_imported():
+def test_build_refuses_other_words(capsys):
     """The tool that makes the pages refuses words that it does not know."""
-    done = subprocess.run(
-        [sys.executable, "-m", "docs.build", "--chekc"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "usage" in done.stderr
-    assert importlib.util.find_spec("ftbt") is not None
+    assert build.main(["--chekc"]) == 2
+    assert "usage" in capsys.readouterr().err

@@ -261,3 +261,14 @@ def test_the_command_prints_the_path_of_the_page(
     assert run(["report", "liquidity", "--results", str(tmp_path)]) == 0
     assert capsys.readouterr().out.strip() == str(folder / "report.html")
     assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_parameters_are_shown_without_opening_a_fold() -> None:
+    """Each window's chosen parameters stand open in a table of their own."""
+    text = page("plain")
+    windows = text[text.index('id="windows"') : text.index('id="trades"')]
+    unfolded = re.sub(r"<details.*?</details>", "", windows, flags=re.DOTALL)
+
+    assert "Chosen parameters" in unfolded
+    for name in ("swing", "stop_atr", "bias", "break_even"):
+        assert f">{name}</th>" in unfolded

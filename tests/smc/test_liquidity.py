@@ -324,21 +324,23 @@ def _check_against_the_slow_route(bars: Bars, values: dict[str, Any]) -> PoolBoo
     assert _lives(rows) == lives
     out = LIQUIDITY.compute(bars, values)
     for t, alive in enumerate(book.alive_after):
-        below = [pool for pool in alive if pool[0] > 0]
-        above = [pool for pool in alive if pool[0] < 0]
-        assert (out["below_count"][t], out["above_count"][t]) == (len(below), len(above))
-        _check_target(out[t], "below", max(below, key=lambda q: q[1:3], default=None), t)
-        nearest = min(above, key=lambda q: (q[1], -q[2]), default=None)
-        _check_target(out[t], "above", nearest, t)
+        for side, name in ((1, "below"), (-1, "above")):
+            pools = [pool for pool in alive if pool[0] == side]
+            assert out[f"{name}_count"][t] == len(pools)
+            # Of equal ones the strongest, then the newest: the last of the sorted.
+            pools.sort(key=lambda pool: (pool[0] * pool[1], pool[2]))
+            _check_target(out[t], name, pools, t)
     _check_counts(out, rows)
     return book
 
 
-def _check_target(row: Any, name: str, pool: tuple[Any, ...] | None, t: int) -> None:
-    if pool is None:
-        assert np.isnan([row[name], row[f"{name}_strength"], row[f"{name}_kind"]]).all()
+def _check_target(row: Any, name: str, pools: list[tuple[Any, ...]], t: int) -> None:
+    shown = [row[name], *(row[f"{name}_{what}"] for what in ("strength", "kind", "origin"))]
+    if pools:
+        _, level, touches, kind, first = pools[-1]
+        assert shown == [level, touches, kind, t - first]
     else:
-        assert (row[name], row[f"{name}_strength"]) == pool[1:3]
+        assert np.isnan(shown).all()
 
 
 def _check_counts(out: Any, rows: Records) -> None:

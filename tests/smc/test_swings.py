@@ -13,18 +13,20 @@ from ftbt.errors import ParameterError
 from ftbt.smc.swings import SWINGS
 
 
-def naive_swings(values: np.ndarray, left: int, right: int, strict: bool) -> list[int]:
+def naive_swings(values: np.ndarray, left: int, right: int, ties: str) -> list[int]:
     """Positions of all swing highs, straight from the definition."""
     found = []
     for p in range(left, len(values) - right):
         before, after = values[p - left : p], values[p + 1 : p + 1 + right]
-        above_after = values[p] > after.max() if strict else values[p] >= after.max()
-        if values[p] > before.max() and above_after:
+        below = max(before.max(), after.max()) > values[p]
+        tie_before, tie_after = before.max() == values[p], after.max() == values[p]
+        refused = {"first": tie_before, "strict": tie_before or tie_after, "all": False}
+        if not below and not refused[ties]:
             found.append(p)
     return found
 
 
-@pytest.mark.parametrize("ties", ["first", "strict"])
+@pytest.mark.parametrize("ties", ["first", "strict", "all"])
 @pytest.mark.parametrize(("left", "right"), [(5, 5), (1, 1), (3, 8), (8, 2), (50, 50), (60, 60)])
 @pytest.mark.parametrize("place", names())
 def test_swings_are_those_of_the_definition(place: str, left: int, right: int, ties: str) -> None:
@@ -33,7 +35,7 @@ def test_swings_are_those_of_the_definition(place: str, left: int, right: int, t
     out = SWINGS.compute(bars, {"left": left, "right": right, "ties": ties})
     for side, values in (("high", bars["high"]), ("low", -bars["low"])):
         known = np.flatnonzero(out[f"{side}_event"])
-        expected = naive_swings(values, left, right, ties == "strict")
+        expected = naive_swings(values, left, right, ties)
         np.testing.assert_array_equal(known - right, expected)
         np.testing.assert_array_equal(out[f"{side}_origin"][known], right)
         np.testing.assert_array_equal(out[side][known], bars[side][known - right])
@@ -44,7 +46,7 @@ def test_swings_are_those_of_the_definition(place: str, left: int, right: int, t
     steps=st.lists(st.sampled_from([-2, -1, 0, 0, 1, 2]), min_size=1, max_size=120),
     left=st.integers(1, 7),
     right=st.integers(1, 7),
-    ties=st.sampled_from(["first", "strict"]),
+    ties=st.sampled_from(["first", "strict", "all"]),
 )
 def test_swings_of_any_series_with_ties(steps: list[int], left: int, right: int, ties: str) -> None:
     """On short series full of equal prices the swings are those of the definition."""
@@ -53,9 +55,7 @@ def test_swings_of_any_series_with_ties(steps: list[int], left: int, right: int,
     out = SWINGS.compute(bars, {"left": left, "right": right, "ties": ties})
     for side, values in (("high", bars["high"]), ("low", -bars["low"])):
         known = np.flatnonzero(out[f"{side}_event"])
-        np.testing.assert_array_equal(
-            known - right, naive_swings(values, left, right, ties == "strict")
-        )
+        np.testing.assert_array_equal(known - right, naive_swings(values, left, right, ties))
 
 
 def _line(*highs: float) -> Bars:
@@ -63,13 +63,15 @@ def _line(*highs: float) -> Bars:
 
 
 def test_the_first_bar_of_a_plateau_is_the_swing() -> None:
-    """With ties="first" equal highs make one swing, at the first; with "strict" none."""
+    """With ties="first" equal highs make one swing, at the first; "strict" none, "all" each."""
     bars = _line(1, 2, 5, 5, 5, 2, 1, 0)
     first = SWINGS.compute(bars, {"left": 2, "right": 2})
     assert np.flatnonzero(first["high_event"]).tolist() == [4]
     assert first["high_origin"].tolist()[4:] == [2, 3, 4, 5]
     strict = SWINGS.compute(bars, {"left": 2, "right": 2, "ties": "strict"})
     assert not strict["high_event"].any()
+    every = SWINGS.compute(bars, {"left": 2, "right": 2, "ties": "all"})
+    assert np.flatnonzero(every["high_event"]).tolist() == [4, 5, 6]
 
 
 def test_labels_compare_with_the_swing_before() -> None:
@@ -109,7 +111,7 @@ def test_the_mirrored_market_has_mirrored_swings(bars: Bars) -> None:
     [
         ({"left": 0}, "swings: left must be a whole number from 1 to 60, not 0"),
         ({"rigth": 3}, "swings has no parameter 'rigth' - did you mean 'right'?"),
-        ({"ties": "last"}, "swings: ties must be one of 'first', 'strict', not 'last'"),
+        ({"ties": "last"}, "swings: ties must be one of 'first', 'strict', 'all', not 'last'"),
     ],
 )
 def test_wrong_parameters_are_one_clear_line(values: dict[str, object], message: str) -> None:

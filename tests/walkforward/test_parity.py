@@ -84,7 +84,7 @@ def test_a_difference_is_an_error_that_says_what_to_do(
     cls: type[Any], pieces: tuple[SymbolPieces, ...], found: Evaluation
 ) -> None:
     """In a walk-forward it fails the window."""
-    with pytest.raises(IntegrityError, match="the engines disagree: .* use --engine reference"):
+    with pytest.raises(IntegrityError, match=r"the engines disagree: .* use --engine reference"):
         checked_on_reference(cls, pieces, OFTEN, MONEY, changed(found, "exit_price", 1.01))
     bent = replace(found, equity=found.equity * 1.0001)
     with pytest.raises(IntegrityError, match=r"equity differs by up to 0\.000"):

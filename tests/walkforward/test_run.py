@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.settings import Settings
@@ -467,3 +468,49 @@ def test_candles_of_a_file_are_named_without_their_folder(tmp_path: Path, sma_fi
 
     assert "private" not in json.dumps(inputs.manifest.command)
     assert "private" not in inputs.manifest.data[0].source
+
+
+DICE = """
+import random
+
+import numpy as np
+
+
+class Dice(SmaCross):
+    # Buys and sells by chance.
+
+    def next(self):
+        if random.random() < 0.3 and np.random.random() < 0.9:
+            self.close() if self.position.size else self.buy(size=1.0)
+"""
+
+
+def test_a_strategy_that_throws_dice_is_repeatable(
+    tmp_path: Path, sma_file: Path, market_file: Path
+) -> None:
+    """Python's and numpy's global generators are set for every trial."""
+    path = tmp_path / "dice.py"
+    path.write_text(sma_file.read_text() + DICE)
+    inputs = ask(sma_file, market_file, strategy={"name": f"{path}:Dice"})
+    one = walk_forward(inputs, tmp_path / "one").folder
+    two = walk_forward(inputs, tmp_path / "two").folder
+
+    assert digests(one) == digests(two)
+    found = load_run(one)
+    assert found.trials["metric_net_profit"].nunique() > 20
+    chosen = found.windows.iloc[0]
+    assert chosen["train_sharpe"] == chosen["train_value"]
+
+
+def test_two_processes_never_work_on_one_run(
+    tmp_path: Path, sma_file: Path, market_file: Path
+) -> None:
+    """The second one is told so; it does not wait and it does not touch anything."""
+    inputs = ask(sma_file, market_file)
+    (tmp_path / ".locks").mkdir()
+    lock = FileLock(tmp_path / ".locks" / f"{inputs.manifest.run_id}.lock")
+
+    with lock, pytest.raises(StorageError, match="another process is at work on"):
+        walk_forward(inputs, tmp_path)
+
+    assert not (tmp_path / inputs.manifest.run_id).exists()

@@ -9,7 +9,18 @@ import numpy as np
 import pandas as pd
 
 from ftbt.data.timeframe import DAY_MS
-from ftbt.report.blocks import Block, Cell, Column, Figure, How, HowFold, Notice, Section, Table
+from ftbt.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    How,
+    HowFold,
+    Notice,
+    Prose,
+    Section,
+    Table,
+)
 from ftbt.report.figures import windows as drawings
 from ftbt.report.figures.common import percent_tick
 from ftbt.report.figures.windows import Track
@@ -27,8 +38,7 @@ def build(source: Source) -> Sequence[Block]:
     blocks += [_table(source), _how(source)]
     if len(source.done):
         blocks.append(_pairs(source))
-    blocks.append(_parameters(source))
-    return blocks
+    return [*blocks, *_parameters(source)]
 
 
 def _failures(source: Source) -> list[Block]:
@@ -203,11 +213,11 @@ def _efficiency(source: Source) -> str:
     )
 
 
-def _parameters(source: Source) -> Block:
+def _parameters(source: Source) -> list[Block]:
     frame, space = source.windows, source.run.manifest.strategy.space
     labels = [str(number_) for number_ in frame["window"]]
     if not space:
-        return Table("Chosen parameters", [Column("Window")], [], note="No parameter was searched.")
+        return [Prose(["No parameter was searched: each window ran with the same ones."])]
     chosen: list[Mapping[str, Any]] = list(frame["parameters"])
     tracks = [_track(name, limits, chosen) for name, limits in space.items()]
     rows: list[list[Cell | str]] = [
@@ -220,7 +230,7 @@ def _parameters(source: Source) -> Block:
         rows,
         note=_fixed(source),
     )
-    return Figure(
+    figure = Figure(
         anchor="parameter-drift",
         title="How the chosen parameters moved",
         description="Each strip is a parameter's whole range. A real edge tends to be found at"
@@ -233,6 +243,7 @@ def _parameters(source: Source) -> Block:
             "windows.parquet, column parameters; all trials in trials.parquet.",
         ),
     )
+    return [table, figure]
 
 
 def _track(name: str, limits: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]]) -> Track:

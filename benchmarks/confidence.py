@@ -1,0 +1,252 @@
+"""What confidence is worth: its spread, and whether setups with more of it end better.
+
+Four kinds of setups, the three shipped strategies and entries at random, on the sample market
+without an edge, on the sample market with one, and on real candles when FTBT_REAL_DATA names a
+folder of them (`binance-perp/BTCUSDT-15m.parquet` and so on). The strategies take every setup here,
+with and against the higher timeframes: no least confidence, no bias. Each trade's result is in R,
+its profit over the risk at its stop, before costs: costs are a larger part of R in calm markets,
+which would look like a worthless factor. Prints a table for each; docs/reference/confidence.md
+tells what follows from them.
+
+The fair test of a factor is the mean R with it against that without it: where nothing can be known
+both are zero, whatever the exits. Shares of winners and rank correlations are not zero there: a
+factor that goes with longer trades has fewer winners, and they are larger. So each is to be read
+beside its value on the sample market without an edge. Standard errors take the trades for
+independent; those of several coins at once are not, so the true errors are somewhat larger.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from benchmarks.common import Row
+from ftbt import smc
+from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.result import Role
+from ftbt.backtest.settings import Settings
+from ftbt.data.candles import FIELDS, Candles, make_bars
+from ftbt.data.market import Market, market_of
+from ftbt.data.sample import SYMBOLS, sample_market
+from ftbt.data.timeframe import Timeframe
+from ftbt.ranges import Int
+from ftbt.smc.base import Records
+from ftbt.smc.confidence import AGREEMENT, FACTORS
+from ftbt.strategy import Setup, SetupStrategy, setup_rule
+from ftbt.strategy.loader import StrategyRef, find_strategy
+
+REAL = "FTBT_REAL_DATA"
+FRAME = Timeframe.parse("15m")
+EDGE = 0.3
+WARM = 3_000  # bars until all factors are known
+BANDS = (0, 20, 40, 60, 80, 100)
+STRATEGIES = ("liquidity_sweep", "fvg_fill", "bos_orderblock")
+FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
+WEIGHTS = {**FACTORS, "agreement": AGREEMENT}
+
+Floats = NDArray[np.float64]
+
+
+@setup_rule
+def rule(bar, atr, confidence, p, setup):  # type: ignore[no-untyped-def]
+    """Enter at bars and on sides that a hash of the time chooses."""
+    mixed = bar.time // 900_000 * 2654435761 % 4294967296
+    mixed = (mixed ^ (mixed >> 15)) * 2246822519 % 4294967296
+    mixed = mixed ^ (mixed >> 13)
+    if mixed % p.every != 0 or math.isnan(atr.atr):
+        return
+    setup.side = 1 if mixed // p.every % 2 == 0 else -1
+    risk = 1.5 * atr.atr
+    setup.stop = bar.close - setup.side * risk
+    setup.target1 = bar.close + setup.side * 1.5 * risk
+    setup.target2 = bar.close + setup.side * 3.0 * risk
+    setup.confidence = confidence.long if setup.side > 0 else confidence.short
+
+
+class RandomEntries(SetupStrategy):
+    """Market entries at random, with the stop and targets of an ordinary setup."""
+
+    params: ClassVar = {"every": 16}
+    ranges: ClassVar = {"every": Int(1, 1000)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        fast, slow = smc.higher_timeframes(smc.base_milliseconds(self.data))
+        confidence = smc.Confidence(self.data, fast=fast, slow=slow)
+        self.setup = Setup(rule, smc.AverageTrueRange(self.data), confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class Setups:
+    """What became of setups: result in R, confidence, points of each factor; shape (n,) each."""
+
+    r: Floats
+    confidence: Floats
+    points: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.r)
+
+
+def confidence_of(market: Market) -> Records:
+    """Return the confidence line of a market."""
+    fast, slow = smc.higher_timeframes(FRAME.ms)
+    values = {"fast": fast, "slow": slow}
+    return smc.compute_line(smc.CONFIDENCE, market.candles.bars, FRAME.ms, values)
+
+
+def setups(markets: Mapping[str, Market], strategy: StrategyRef | type[SetupStrategy]) -> Setups:
+    """Return all trades of *strategy* on *markets*, with the points at their decision."""
+    parts = [_setups_of(market, strategy) for market in markets.values()]
+    return Setups(
+        np.concatenate([part.r for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        {name: np.concatenate([part.points[name] for part in parts]) for name in WEIGHTS},
+    )
+
+
+def _setups_of(market: Market, strategy: StrategyRef | type[SetupStrategy]) -> Setups:
+    asked: dict[str, object] = {"min_confidence": 0.0}
+    if strategy is not RandomEntries:
+        asked["bias"] = "none"
+    result = run_backtest(strategy, replace(market, funding=None), asked, FREE, trade_from=WARM)
+    orders, trades = result.orders, result.trades
+    entries = orders[(orders["role"] == Role.ENTRY) & (orders["filled"] > 0.0)]
+    if len(entries) != len(trades):
+        raise RuntimeError(f"{len(entries)} filled entries, but {len(trades)} trades")
+    rows, up = confidence_of(market)[entries["bar"]], trades["side"] > 0
+    points = {name: np.where(up, rows[f"long_{name}"], rows[f"short_{name}"]) for name in FACTORS}
+    points["agreement"] = AGREEMENT * (rows["agreement"] == trades["side"])
+    if not np.array_equal(np.minimum(100.0, sum(points.values())), trades["confidence"]):
+        raise RuntimeError("the points at the decision are not those of the trade's confidence")
+    return Setups(trades["r"], trades["confidence"], points)
+
+
+def real_markets(folder: Path) -> dict[str, Market]:
+    """Return the real 15m candles of *folder*."""
+    found = {}
+    for coin in SYMBOLS:
+        frame = pd.read_parquet(folder / "binance-perp" / f"{coin}USDT-15m.parquet")
+        time = frame["timestamp"].dt.as_unit("ms").astype("int64").to_numpy()
+        bars = make_bars(time, *(frame[name].to_numpy() for name in FIELDS))
+        found[coin] = market_of(Candles(coin, FRAME, bars))
+    return found
+
+
+def markets() -> Iterator[tuple[str, dict[str, Market]]]:
+    """Yield the name and the symbols of each market."""
+    yield "sample without edge", sample_market()
+    yield f"sample with edge {EDGE:g}", sample_market(edge=EDGE)
+    folder = os.environ.get(REAL, "")
+    if folder:
+        yield "real 15m", real_markets(Path(folder))
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Return Spearman's rank correlation, NaN when there is nothing to rank."""
+    if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return math.nan
+    return float(spearmanr(a, b).statistic)
+
+
+def _mean(values: Floats) -> tuple[float, float]:
+    """Return the mean and its standard error, NaN when there are too few."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def _shown(value: float, error: float, form: str = "+.3f") -> str:
+    if math.isnan(value) or math.isnan(error):
+        return "-"
+    return f"{value:{form}} ±{error:{form.lstrip('+')}}"
+
+
+def _winners(r: Floats) -> str:
+    return _shown(*_mean(100.0 * (r > 0.0)), ".1f")
+
+
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def band_table(found: Setups) -> list[str]:
+    """Return setups, share of winners and mean R for each band of confidence, as Markdown."""
+    lines = [_row("confidence", "setups", "winners %", "mean R"), "|---|---|---|---|"]
+    for low, high in pairwise(BANDS):
+        last = high == BANDS[-1]
+        inside = (found.confidence >= low) & ((found.confidence < high) | last)
+        r = found.r[inside]
+        lines.append(_row(f"{low} to {high}", len(r), _winners(r), _shown(*_mean(r))))
+    return lines
+
+
+def factor_table(found: Setups) -> list[str]:
+    """Return what became of setups with and without each factor, as Markdown.
+
+    *With* means at least half of the points.
+    """
+    heads = ("factor", "with it", "winners % with", "without", "mean R, with - without", "rank r")
+    lines = [_row(*heads), "|---" * len(heads) + "|"]
+    error = 1.0 / math.sqrt(max(1, len(found) - 1))
+    for name, points in {**found.points, "all together": found.confidence}.items():
+        given = points >= 0.5 * WEIGHTS.get(name, 100.0)
+        (more, error_more), (less, error_less) = _mean(found.r[given]), _mean(found.r[~given])
+        lines.append(
+            _row(
+                name,
+                f"{100 * given.mean():.0f} %",
+                _winners(found.r[given]),
+                _winners(found.r[~given]),
+                _shown(more - less, math.hypot(error_more, error_less)),
+                _shown(rank_correlation(points, found.r), error),
+            )
+        )
+    return lines
+
+
+def _spread(name: str, found: Mapping[str, Market]) -> list[Row]:
+    """Return where the scores of all bars and both sides lie."""
+    lines = [confidence_of(market)[WARM:] for market in found.values()]
+    scores = np.concatenate([line[side] for line in lines for side in ("long", "short")])
+    low, middle, high = map(float, np.percentile(scores, [5, 50, 95]))
+    how = f"{len(scores):,} scores, median {middle:.0f}"
+    return [
+        Row(f"{name}: 5th percentile of all scores", low, "", how, at_most=30.0),
+        Row(f"{name}: 95th percentile of all scores", high, "", how, at_least=65.0),
+    ]
+
+
+def _study(name: str, kind: str, found: Setups) -> list[Row]:
+    print(f"\n{name}, {kind}: {len(found):,} setups\n")
+    print("\n".join([*band_table(found), "", *factor_table(found)]), flush=True)
+    rho = rank_correlation(found.confidence, found.r)
+    low, high = np.percentile(found.confidence, [5, 95])
+    refused = 100.0 * float((found.confidence < 40.0).mean())
+    how = f"{len(found):,} setups, standard error {1 / math.sqrt(len(found) - 1):.3f}"
+    spread = f"5th percentile {low:.0f}, 95th {high:.0f}"
+    return [
+        Row(f"{name}, {kind}: rank correlation of confidence and R", rho, "", how),
+        Row(f"{name}, {kind}: setups below 40", refused, "%", spread),
+    ]
+
+
+def run() -> list[Row]:
+    """Return the spread of confidence and its rank correlation with what became of setups."""
+    rows = []
+    for name, found in markets():
+        rows += _spread(name, found)
+        rows += _study(name, "random entries", setups(found, RandomEntries))
+        for strategy in STRATEGIES:
+            rows += _study(name, strategy, setups(found, find_strategy(strategy)))
+    return rows

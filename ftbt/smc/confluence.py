@@ -1,0 +1,108 @@
+"""Confluence: how many reasons in the price stand behind a long (mirrored: a short), 0 to 4.
+
+A part of `confidence.py`. It knows the newest zone of each kind only, so that it stays cheap:
+
+* *discount*: the close is in the lower half of the last confirmed swing low and high, or below.
+* *sweep*: a bar trades beyond the last unbroken swing low and closes back above it.
+* *gap*: a bar's low is above the high of two bars before (a fair value gap, see `fvg.py`).
+* *block*: structure breaks upward; the block is the last candle between the broken swing high and
+  the break that closed down (an order block, see `order_blocks.py`).
+
+A sweep counts for `recent` bars. Gap and block count that long too, from the bar at which they
+appear and from each bar that trades in them, until a bar closes beyond their far edge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ftbt.compiled import compiled
+from ftbt.smc.base import NAN
+from ftbt.smc.ledger import seen_high, seen_low
+from ftbt.smc.swings import RING
+
+REASONS = 4.0
+NEVER = -(10**9)
+
+# A gap or block as its side sees it: prices of the short side are negated, see `ledger.py`.
+_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8")], align=True)
+CONFLUENCE_STATE = np.dtype(
+    [
+        ("sweep_bar", "i8"),
+        ("gap", _ZONE),  # `bar`: the last one at which it appeared or was traded in
+        ("block", _ZONE),
+        ("candle", _ZONE),  # the last one against this side: the next block
+    ],
+    align=True,
+)
+
+
+@compiled
+def confluence_init(state):  # type: ignore[no-untyped-def]
+    """Prepare a zeroed state of one side."""
+    state.sweep_bar = NEVER
+    state.gap.bar = NEVER
+    state.gap.near = NAN
+    state.block.bar = NEVER
+    state.block.near = NAN
+    state.candle.bar = NEVER
+
+
+@compiled
+def find_sweep(state, structure, sign, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar of which *structure* knows nothing yet: the swings to sweep are older."""
+    level = sign * structure.side[1 if sign > 0 else 0].level  # structure has the highs first
+    if seen_low(bar, sign) < level and sign * bar.close > level:
+        state.sweep_bar = now
+
+
+@compiled
+def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
+    """Note a bar that trades in *zone*; a close beyond ends it."""
+    if low <= zone.near:
+        zone.bar = now
+        if close < zone.far:
+            zone.near = NAN
+            zone.bar = NEVER
+
+
+@compiled
+def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
+    zone.near = near
+    zone.far = far
+    zone.bar = now
+
+
+@compiled
+def follow_zones(state, structure, out, sign, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar into the gap and block of one side; *structure* has taken it, *out* says how."""
+    low = seen_low(bar, sign)
+    high = seen_high(bar, sign)
+    close = sign * bar.close
+    _follow_zone(state.gap, low, close, now)
+    _follow_zone(state.block, low, close, now)
+    if now >= 2:
+        place = (now - 2) & (RING - 1)
+        before = structure.swing.high[place] if sign > 0 else -structure.swing.low[place]
+        if low > before:
+            _set_zone(state.gap, low, before, now)
+    candle = state.candle
+    broken = out.bos + out.choch == sign and candle.bar > now - out.break_origin
+    if broken and close >= candle.far:
+        _set_zone(state.block, candle.near, candle.far, now)
+    if close < sign * bar.open:
+        _set_zone(candle, high, low, now)
+
+
+@compiled
+def reasons(state, structure, sign, bar, now, recent):  # type: ignore[no-untyped-def]
+    """Return how many reasons one side has at the close of *bar*."""
+    high = structure.swing_out.high
+    low = structure.swing_out.low
+    # Two distances are compared: rounding a middle would break the mirror.
+    discount = high > low and sign * (bar.close - low) < sign * (high - bar.close)
+    count = 1.0 if discount else 0.0
+    for last in (state.sweep_bar, state.gap.bar, state.block.bar):
+        if now - last <= recent:
+            count += 1.0
+    return count

@@ -1,0 +1,532 @@
+"""The reference engine around a strategy: warm-up, the end of a run, refusals, clear errors."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, ClassVar
+
+import backtrader as bt
+import numpy as np
+import pytest
+from user_kit import COSTLY, FREE, RUNS, market_of, rows, run, walk
+
+from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.gate import gated
+from ftbt.backtest.result import ExitReason, Status
+from ftbt.errors import InputError, ParameterError, StrategyBroken
+from ftbt.ranges import Float, Int
+from ftbt.smc import Swings
+from ftbt.strategy import Setup, SetupStrategy, setup_rule
+from ftbt.strategy.loader import find_strategy
+
+FLAT = (100.0, 101.0, 99.0, 100.0)
+
+
+# --- warm-up --------------------------------------------------------------------------------------
+
+
+class Eager(bt.Strategy):
+    """Trades wherever Backtrader lets it; notes every call."""
+
+    params = (("period", 5),)
+
+    def __init__(self):
+        super().__init__()
+        self.sma = bt.ind.SMA(period=self.p.period)
+        self.add_timer(when=dt.time(8, 30), repeat=dt.timedelta(minutes=15))
+        self.calls = []
+        RUNS.append(self)
+
+    def prenext(self):
+        self.calls.append(("prenext", len(self)))
+        self.next()
+
+    def nextstart(self):
+        self.calls.append(("nextstart", len(self)))
+        self.next()
+
+    def notify_timer(self, timer, when, *args, **kwargs):
+        self.calls.append(("timer", len(self.data)))
+        if len(self.data) % 7 == 0:
+            self.buy(size=0.2)
+
+    def next(self):
+        self.calls.append(("next", len(self)))
+        self.buy(size=0.2) if len(self) % 2 else self.sell(size=0.2)
+
+
+@pytest.mark.parametrize("engine", ["reference", "bar-by-bar"])
+@pytest.mark.parametrize("period", [5, 40])
+def test_nothing_of_the_users_runs_in_the_warm_up(period: int, engine: str) -> None:
+    """next(), prenext() that trades, nextstart() and timers begin at the bar the warm-up ends."""
+    RUNS.clear()
+    result = run(Eager, walk(100), trade_from=20, parameters={"period": period}, engine=engine)
+    calls = RUNS[0].calls
+    assert min(bar for _, bar in calls) == 21
+    assert {"next", "nextstart", "timer"} <= {name for name, _ in calls}
+    assert ("nextstart", max(21, period)) in calls
+    assert (("prenext", 21) in calls) == (period > 21)
+    assert result.orders["bar"].min() == 20
+    assert result.fills["bar"].min() == 21
+    assert len(result.equity) == len(result.time) == 80
+
+
+def test_indicators_are_warm_at_the_first_decision() -> None:
+    """An average over the warm-up bars is known, and right, at the first next()."""
+
+    class First(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            self.sma = bt.ind.SMA(period=50)
+
+        def next(self):
+            RUNS.append((len(self), self.sma[0]))
+
+    RUNS.clear()
+    bars = walk(80)
+    run(First, bars, trade_from=60)
+    assert RUNS[0] == (61, pytest.approx(bars["close"][11:61].mean()))
+
+
+def test_a_warm_up_changes_no_decision_after_it() -> None:
+    """The same bars with and without the strategy held back: only its own position differs."""
+
+    class Level(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            self.sma = bt.ind.SMA(period=10)
+
+        def next(self):
+            above = self.data.close[0] > self.sma[0]
+            if above != (self.position.size > 0):
+                self.order_target_size(target=1.0 if above else -1.0)
+
+    bars = walk(300)
+    early, late = run(Level, bars), run(Level, bars, trade_from=150)
+    after = early.orders[early.orders["bar"] >= 151]
+    np.testing.assert_array_equal(after["bar"][-20:], late.orders["bar"][-20:])
+    np.testing.assert_array_equal(after["side"][-20:], late.orders["side"][-20:])
+
+
+def test_no_order_from_the_warm_up_by_any_way() -> None:
+    """A hook that fires during the warm-up, such as notify_cashvalue, may not send orders."""
+
+    class Sneaky(bt.Strategy):
+        def notify_cashvalue(self, cash, value):
+            if len(self) == 3:
+                self.buy(size=1)
+
+    with pytest.raises(StrategyBroken, match="before the warm-up was over"):
+        run(Sneaky, walk(30), trade_from=10)
+
+
+@pytest.mark.parametrize("trade_from", [-1, 30, 31])
+def test_a_market_shorter_than_its_warm_up_is_refused(trade_from: int) -> None:
+    """The error tells the number of bars and of warm-up bars."""
+    with pytest.raises(InputError, match=r"TEST: 30 bars, but the first -?\d+ only warm"):
+        run(Eager, walk(30), trade_from=trade_from)
+
+
+def test_one_class_serves_all_runs() -> None:
+    """Backtrader keeps every class for ever: a run makes none of its own."""
+    run(Eager, walk(40))
+    before = len(bt.Strategy.__subclasses__()) + len(Eager.__subclasses__())
+    for trade_from in range(5):
+        run(Eager, walk(40), trade_from=trade_from)
+    assert len(bt.Strategy.__subclasses__()) + len(Eager.__subclasses__()) == before
+    assert gated(Eager) is gated(Eager)
+
+
+# --- the end of a run -----------------------------------------------------------------------------
+
+
+class Holder(bt.Strategy):
+    """Buys once, keeps a stop and a far target, and tells of everything."""
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.trades = [], []
+        RUNS.append(self)
+
+    def notify_order(self, order):
+        self.told.append((len(self), order.getstatusname(), order.executed.size))
+
+    def notify_trade(self, trade):
+        self.trades.append((len(self), trade.isclosed, round(trade.pnl, 6)))
+
+    def next(self):
+        if len(self) == 2:
+            self.buy_bracket(size=2, exectype=bt.Order.Market, stopprice=50, limitprice=300)
+
+    def stop(self):
+        self.end = (self.broker.getvalue(), self.position.size)
+
+
+def test_the_forced_exit_is_told_to_the_strategy() -> None:
+    """At the last bar the strategy hears of the exit, and its books agree with the result's."""
+    RUNS.clear()
+    result = run(Holder, rows(*[FLAT] * 4, (100, 106, 99, 105)))
+    holder = RUNS[0]
+    assert (5, "Completed", -2.0) in holder.told
+    assert holder.trades == [(3, False, 0.0), (5, True, 10.0)]
+    assert holder.end == (pytest.approx(10_010), 0.0)
+    assert result.trades["exit_reason"].tolist() == [ExitReason.END]
+    assert Status.OPEN not in result.orders["status"]
+
+
+def test_a_liquidation_is_told_to_the_strategy() -> None:
+    """The order with which the broker closes by force is notified like any other."""
+
+    class Greedy(Holder):
+        def next(self):
+            if len(self) == 1:
+                self.buy(size=990)
+
+    RUNS.clear()
+    result = run(Greedy, rows(FLAT, FLAT, (100, 101, 85, 90), FLAT))
+    assert (3, "Completed", -990.0) in RUNS[0].told
+    assert result.trades["exit_reason"].tolist() == [ExitReason.LIQUIDATION]
+
+
+def test_orders_of_the_last_close_never_count() -> None:
+    """What is sent at the last close is rejected to the strategy and in no record."""
+
+    class Late(Holder):
+        def next(self):
+            self.order = self.buy(size=1) if len(self) == 3 else None
+
+    RUNS.clear()
+    result = run(Late, rows(FLAT, FLAT, FLAT))
+    assert RUNS[0].order.status == bt.Order.Rejected
+    assert len(result.orders) == 0
+
+
+def test_a_strategy_may_stop_the_run() -> None:
+    """cerebro.runstop() ends flat at that close, with cost; the curve stays where it is."""
+
+    class Stopper(Holder):
+        def next(self):
+            super().next()
+            if len(self) == 5:
+                self.sell(size=1, exectype=bt.Order.Limit, price=200)
+                self.cerebro.runstop()
+
+    RUNS.clear()
+    rise = [(100 + i, 101 + i, 99 + i, 100 + i) for i in range(10)]
+    result = run(Stopper, rows(*rise), COSTLY)
+    assert len(result.equity) == 10
+    assert result.trades["exit_bar"].tolist() == [4]
+    assert result.trades["exit_reason"].tolist() == [ExitReason.END]
+    assert (result.equity[4:] == result.equity[4]).all()
+    assert result.equity[-1] == pytest.approx(10_000 + result.trades["net"].sum())
+    assert Status.OPEN not in result.orders["status"]
+    assert RUNS[0].end == (pytest.approx(result.equity[-1]), 0.0)
+    assert "the strategy stopped the run at the bar of 2023-12-17 09:00 UTC" in result.notes
+
+
+# --- what a trade tells ---------------------------------------------------------------------------
+
+
+def test_a_trade_tells_its_worst_and_best_price_and_its_multiple_of_risk() -> None:
+    """MAE, MFE and R of a short of two entries: against the mean entry and the first stop."""
+
+    class Short(bt.Strategy):
+        def next(self):
+            if len(self) == 1:
+                self.sell_bracket(size=1, exectype=bt.Order.Market, stopprice=110, limitexec=None)
+            if len(self) == 2:
+                self.sell(size=1)
+            if len(self) == 4:
+                self.close()
+
+    prices = rows(FLAT, FLAT, (102, 106, 101, 104), (104, 105, 90, 92), (92, 93, 91, 92), FLAT)
+    trade = run(Short, prices).trades[0]
+    entry = 101.0
+    assert trade["entry_price"] == entry
+    assert trade["size"] == 2.0
+    assert trade["mae"] == pytest.approx(1 - 106 / entry)
+    assert trade["mfe"] == pytest.approx(1 - 90 / entry)
+    assert trade["net"] == pytest.approx(2 * (entry - 92))
+    assert trade["r"] == pytest.approx(2 * (entry - 92) / (2 * (110 - entry)))
+    assert trade["exit_reason"] == ExitReason.SIGNAL
+
+
+def test_a_break_even_stop_stands_on_the_tick() -> None:
+    """After a slipped entry the stop moves to the nearest valid price, not between two ticks."""
+
+    class Split(bt.Strategy):
+        def next(self):
+            if len(self) == 1:
+                entry = self.buy(size=1, transmit=False)
+                stop = dict(exectype=bt.Order.Stop, price=95, parent=entry, break_even=True)
+                self.sell(size=1, transmit=False, **stop)
+                target = dict(exectype=bt.Order.Limit, parent=entry)
+                self.sell(size=0.5, price=104, target=1, transmit=False, **target)
+                self.sell(size=0.5, price=120, target=2, **target)
+
+    prices = rows(FLAT, (100.123, 105, 99, 103), (103, 104, 99, 100), FLAT)
+    result = run(Split, prices, COSTLY)
+    assert result.fills["price"][0] == pytest.approx(100.123 * 1.0005)
+    assert result.fills["price"][2] == pytest.approx(100.17 * 0.9995)
+    assert result.trades["exit_reason"].tolist() == [ExitReason.BREAK_EVEN]
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+def _sends(**order: Any) -> type[bt.Strategy]:
+    class Sends(bt.Strategy):
+        def next(self):
+            if len(self) == 2:
+                self.buy(**order)
+
+    return Sends
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        (dict(size=NAN), "size must be a number above 0, not nan"),
+        (dict(size=INF), "size must be a number above 0, not inf"),
+        (dict(size=1, exectype=bt.Order.Limit, price=NAN), "price must be a number above 0"),
+        (dict(size=1, exectype=bt.Order.Limit, price=-5.0), "price must be .*, not -5.0"),
+        (dict(size=1, exectype=bt.Order.Stop, price=0), "price must be a number above 0, not 0"),
+        (dict(size=1, exectype=bt.Order.Stop, price="110"), None),
+        (dict(size=1, exectype=bt.Order.Stop, price="high"), "price must be .*, not 'high'"),
+        (dict(size=1, exectype=bt.Order.StopLimit, price=101, plimit=NAN), "plimit must be"),
+        (dict(size=1, exectype=99), "exectype must be one of bt.Order.Market, .* not 99"),
+        (dict(size=1, exectype="limit"), "exectype must be one of .* not 'limit'"),
+        (dict(size=1, exectype=bt.Order.Historical), "exectype must be one of"),
+        (dict(size=1, exectype=bt.Order.StopTrail), "needs trailamount .* or trailpercent"),
+        (dict(size=1, exectype=bt.Order.StopTrail, trailamount=-1), "trailamount must be"),
+        (dict(size=1, exectype=bt.Order.StopTrail, trailpercent=5), "trailpercent .* below 1"),
+        (dict(size=1, exectype=bt.Order.StopTrailLimit, trailamount=1), "needs plimit"),
+        (dict(size=1, valid="tomorrow"), "valid must be a datetime, date, timedelta or days"),
+        (dict(size=1, valid=NAN), "valid must be"),
+    ],
+)
+def test_an_order_that_cannot_be_meant_stops_the_run(
+    order: dict[str, Any], message: str | None
+) -> None:
+    """The one-line error names the strategy, the field, the value, and the line of the call."""
+    if message is None:
+        run(_sends(**order), rows(FLAT, FLAT, FLAT))
+        return
+    with pytest.raises(StrategyBroken, match=message) as caught:
+        run(_sends(**order), rows(FLAT, FLAT, FLAT))
+    text = str(caught.value)
+    assert text.startswith("strategy Sends: ")
+    assert "(test_engine.py:" in text
+    assert "\n" not in text
+
+
+def test_size_zero_is_no_order() -> None:
+    """As in Backtrader, an order of size 0 is not sent."""
+
+    class Nothing(bt.Strategy):
+        def next(self):
+            RUNS.append(self.buy(size=0))
+
+    RUNS.clear()
+    assert len(run(Nothing, rows(FLAT, FLAT)).orders) == 0
+    assert RUNS == [None, None]
+
+
+def test_an_order_beyond_the_margin_is_told_and_counted() -> None:
+    """A market order that the equity can't carry ends with the status Margin; its stop with it."""
+
+    class Large(Holder):
+        def next(self):
+            if len(self) == 1:
+                self.buy_bracket(size=1001, exectype=bt.Order.Market, stopprice=90, limitexec=None)
+
+    RUNS.clear()
+    result = run(Large, rows(FLAT, FLAT, FLAT))
+    assert result.orders["status"].tolist() == [Status.MARGIN, Status.CANCELLED]
+    assert result.refused == {"not enough margin": 1}
+    assert (2, "Margin", 0) in RUNS[0].told
+
+
+def test_an_error_in_next_names_file_and_line(tmp_path: Path) -> None:
+    """What a strategy file raises comes as one line with the place in that file, chained."""
+    path = tmp_path / "backtrader_ftbt.py"  # no name of a folder or file misleads it
+    path.write_text(
+        "import backtrader as bt\n\n\nclass Bad(bt.Strategy):\n    def next(self):\n"
+        "        self.level = 1 / (self.data.close[0] - self.data.close[0])\n"
+    )
+    with pytest.raises(StrategyBroken) as caught:
+        run_backtest(find_strategy(f"{path}:Bad"), market_of(rows(FLAT, FLAT)))
+    assert str(caught.value) == (
+        "strategy bad stopped with ZeroDivisionError: float division by zero (backtrader_ftbt.py:6)"
+    )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_the_place_is_the_users_even_inside_a_library() -> None:
+    """An error that a library raises is told with the user's line that called it."""
+
+    class Deep(bt.Strategy):
+        def next(self):
+            np.linalg.inv(np.zeros((2, 2)))
+
+    with pytest.raises(StrategyBroken, match=r"LinAlgError: Singular matrix \(test_engine.py:\d+"):
+        run(Deep, rows(FLAT, FLAT))
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (lambda s: s.broker.set_coc(True), "set_coc.*first trades in the next bar"),
+        (lambda s: s.broker.set_coo(True), "set_coo"),
+        (lambda s: s.broker.setcommission(0.001), "setcommission.*settings of the run"),
+        (lambda s: s.broker.set_slippage_perc(0.01), "set_slippage_perc.*settings of the run"),
+        (lambda s: s.broker.setcash(5), "setcash.*capital is a setting"),
+        (lambda s: s.broker.set_filler(None), "set_filler.*fill as a whole"),
+        (lambda s: s.broker.addcommissioninfo(None), "addcommissioninfo.*settings"),
+        (lambda s: s.broker.nonsense, "AttributeError: the broker has no 'nonsense'"),
+        (lambda s: s.datas[1].close[0], "IndexError"),
+    ],
+)
+def test_what_the_broker_does_not_do_is_said(call: Any, why: str) -> None:
+    """Backtrader's switches that would break the execution model or hide a cost are refused."""
+
+    class Uses(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            call(self)
+
+    with pytest.raises(StrategyBroken, match=why + r".*test_engine.py:\d+\)"):
+        run(Uses, rows(FLAT, FLAT))
+
+
+def test_deciding_at_the_open_is_refused() -> None:
+    """next_open() and cheating timers, which plain Backtrader would ignore or obey, are named."""
+
+    class AtOpen(bt.Strategy):
+        def next_open(self):
+            self.buy()
+
+    class Cheat(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            self.add_timer(when=dt.time(9, 0), cheat=True)
+
+    with pytest.raises(StrategyBroken, match=r"next_open\(\) is not supported"):
+        run(AtOpen, rows(FLAT, FLAT))
+    with pytest.raises(StrategyBroken, match=r"cheat=True.*is not supported"):
+        run(Cheat, rows(FLAT, FLAT))
+
+
+def test_a_strategy_that_skips_itself_is_told() -> None:
+    """StrategySkipError, Backtrader's way to refuse parameters, is an error of a single run."""
+
+    class Skips(bt.Strategy):
+        def __init__(self):
+            raise bt.errors.StrategySkipError
+
+    with pytest.raises(StrategyBroken, match="Skips refused to start"):
+        run(Skips, rows(FLAT, FLAT))
+
+
+@setup_rule
+def quiet(bar, swings, p, setup):
+    """Say nothing."""
+
+
+@setup_rule
+def misspelt(bar, swings, p, setup):
+    """Read a line's output that is not there."""
+    if swings.hihg_event > 0.0:
+        setup.side = 1
+
+
+@setup_rule
+def two_lines(bar, swings, structure, p, setup):
+    """Take two lines."""
+
+
+@setup_rule
+def wrong_kind(bar, swings, p, setup):
+    """Give a word for a price."""
+    setup.stop = "low"
+
+
+def _setup_strategy(make: Any, begin: bool = True) -> type[SetupStrategy]:
+    class Made(SetupStrategy):
+        def __init__(self):
+            if begin:
+                super().__init__()
+            self.setup = make(self)
+
+    return Made
+
+
+@pytest.mark.parametrize("engine", ["reference", "bar-by-bar", "compiled"])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: None, "must set self.setup = Setup"),
+        (lambda s: Setup(quiet), "takes 1 lines .swings., but 0 were given"),
+        (lambda s: Setup(two_lines, Swings(s.data)), "takes 2 lines .swings, structure."),
+        (lambda s: Setup(quiet, s.data.close), "'swings' is a LineBuffer: use it in a next"),
+        (lambda s: Setup(quiet, bt.ind.SMA(period=3)), "'swings' is a .*: use it in a next"),
+        (lambda s: Setup(lambda bar: None, Swings(s.data)), "must be a function under @setup_rule"),
+        (lambda s: Setup(misspelt, Swings(s.data)), "'hihg_event' - did you mean 'high_event'?"),
+        (lambda s: Setup(wrong_kind, Swings(s.data)), "can't be compiled: Cannot cast"),
+    ],
+)
+def test_a_wrong_setup_is_told(make: Any, message: str, engine: str) -> None:
+    """A strategy without setup, with too few or wrong lines, or a rule that can't be: one line."""
+    with pytest.raises(StrategyBroken, match=message) as caught:
+        run(_setup_strategy(make), walk(30), engine=engine)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("engine", ["reference", "compiled"])
+def test_a_forgotten_super_init_is_told(engine: str) -> None:
+    """A setup strategy that does not call super().__init__() is told to."""
+    cls = _setup_strategy(lambda s: Setup(quiet, Swings(s.data)), begin=False)
+    with pytest.raises(StrategyBroken, match=r"must begin with super\(\).__init__\(\)"):
+        run(cls, walk(30), engine=engine)
+
+
+def test_engines_are_named() -> None:
+    """An unknown engine gets the nearest name; the compiled one says what it can't run."""
+    with pytest.raises(InputError, match="did you mean 'reference'"):
+        run(Eager, walk(30), engine="referense")
+    with pytest.raises(InputError, match=r"can't run Eager: Eager has a next\(\) of its own"):
+        run(Eager, walk(30), engine="compiled")
+
+
+class Typed(bt.Strategy):
+    """A plain strategy with declared and undeclared parameters."""
+
+    params = (("period", 5), ("mode", "fast"), ("thing", None), ("stake", 0.5))
+    ranges: ClassVar = {"period": Int(2, 50), "stake": Float(0.1, 2.0)}
+
+    def __init__(self):
+        super().__init__()
+        RUNS.append((self.p.period, self.p.mode, self.p.thing, self.p.stake))
+
+
+def test_parameters_of_a_plain_strategy() -> None:
+    """Declared ranges are held; words and None can be set to anything; a wrong name is told."""
+    RUNS.clear()
+    run(Typed, walk(30), parameters={"mode": "slow", "thing": (1, 2), "period": 7})
+    assert RUNS == [(7, "slow", (1, 2), 0.5)]
+    with pytest.raises(ParameterError, match="period must be a whole number from 2 to 50, not 51"):
+        run(Typed, walk(30), parameters={"period": 51})
+    with pytest.raises(ParameterError, match="no parameter 'periods' - did you mean 'period'"):
+        run(Typed, walk(30), parameters={"periods": 5})
+
+
+def test_two_runs_are_the_same_to_the_last_byte() -> None:
+    """Orders, fills, trades and equity do not depend on what ran before."""
+    one, two = (run(Eager, walk(200, 9), COSTLY) for _ in range(2))
+    for name in ("orders", "fills", "trades", "equity"):
+        assert getattr(one, name).tobytes() == getattr(two, name).tobytes()
+    assert one.settings == COSTLY != FREE
