@@ -11,15 +11,15 @@ tells what follows from them.
 The fair test of a factor is the mean R with it against that without it: where nothing can be known
 both are zero, whatever the exits. Shares of winners and rank correlations are not zero there: a
 factor that goes with longer trades has fewer winners, and they are larger. So each is to be read
-beside its value on the sample market without an edge. Standard errors take the trades for
-independent; those of several coins at once are not, so the true errors are somewhat larger.
+beside its value on the sample market without an edge. Coins move together: standard errors take
+the trades of a day, of all coins, as one piece (cluster-robust).
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy import stats
 
 from benchmarks.common import Row
 from ftbt import smc
@@ -37,8 +37,8 @@ from ftbt.backtest.result import Role
 from ftbt.backtest.settings import Settings
 from ftbt.data.candles import FIELDS, Candles, make_bars
 from ftbt.data.market import Market, market_of
-from ftbt.data.sample import SYMBOLS, sample_market
-from ftbt.data.timeframe import Timeframe
+from ftbt.data.sample import SEED, SYMBOLS, sample_market
+from ftbt.data.timeframe import DAY_MS, Timeframe
 from ftbt.ranges import Int
 from ftbt.smc.base import Records
 from ftbt.smc.confidence import AGREEMENT, FACTORS
@@ -48,6 +48,7 @@ from ftbt.strategy.loader import StrategyRef, find_strategy
 REAL = "FTBT_REAL_DATA"
 FRAME = Timeframe.parse("15m")
 EDGE = 0.3
+SEEDS = tuple(range(SEED, SEED + 12))
 WARM = 3_000  # bars until all factors are known
 BANDS = (0, 20, 40, 60, 80, 100)
 STRATEGIES = ("liquidity_sweep", "fvg_fill", "bos_orderblock")
@@ -55,6 +56,7 @@ FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
 WEIGHTS = {**FACTORS, "agreement": AGREEMENT}
 
 Floats = NDArray[np.float64]
+World = Mapping[str, Market]  # symbol -> market
 
 
 @setup_rule
@@ -88,8 +90,9 @@ class RandomEntries(SetupStrategy):
 
 @dataclass(frozen=True, eq=False)
 class Setups:
-    """What became of setups: result in R, confidence, points of each factor; shape (n,) each."""
+    """What became of setups, shape (n,) each: day, result in R, confidence, points by factor."""
 
+    day: NDArray[np.int64]
     r: Floats
     confidence: Floats
     points: Mapping[str, Floats]
@@ -105,17 +108,24 @@ def confidence_of(market: Market) -> Records:
     return smc.compute_line(smc.CONFIDENCE, market.candles.bars, FRAME.ms, values)
 
 
-def setups(markets: Mapping[str, Market], strategy: StrategyRef | type[SetupStrategy]) -> Setups:
-    """Return all trades of *strategy* on *markets*, with the points at their decision."""
-    parts = [_setups_of(market, strategy) for market in markets.values()]
+def setups(worlds: Sequence[World], strategy: StrategyRef | type[SetupStrategy]) -> Setups:
+    """Return all trades of *strategy* on all symbols of *worlds*, with their points."""
+    parts = [
+        _setups_of(market, strategy, 100_000 * number)
+        for number, world in enumerate(worlds)
+        for market in world.values()
+    ]
     return Setups(
+        np.concatenate([part.day for part in parts]),
         np.concatenate([part.r for part in parts]),
         np.concatenate([part.confidence for part in parts]),
         {name: np.concatenate([part.points[name] for part in parts]) for name in WEIGHTS},
     )
 
 
-def _setups_of(market: Market, strategy: StrategyRef | type[SetupStrategy]) -> Setups:
+def _setups_of(
+    market: Market, strategy: StrategyRef | type[SetupStrategy], first_day: int
+) -> Setups:
     asked: dict[str, object] = {"min_confidence": 0.0}
     if strategy is not RandomEntries:
         asked["bias"] = "none"
@@ -129,10 +139,11 @@ def _setups_of(market: Market, strategy: StrategyRef | type[SetupStrategy]) -> S
     points["agreement"] = AGREEMENT * (rows["agreement"] == trades["side"])
     if not np.array_equal(np.minimum(100.0, sum(points.values())), trades["confidence"]):
         raise RuntimeError("the points at the decision are not those of the trade's confidence")
-    return Setups(trades["r"], trades["confidence"], points)
+    day = first_day + trades["entry_time"] // DAY_MS
+    return Setups(day, trades["r"], trades["confidence"], points)
 
 
-def real_markets(folder: Path) -> dict[str, Market]:
+def real_market(folder: Path) -> World:
     """Return the real 15m candles of *folder*."""
     found = {}
     for coin in SYMBOLS:
@@ -143,27 +154,47 @@ def real_markets(folder: Path) -> dict[str, Market]:
     return found
 
 
-def markets() -> Iterator[tuple[str, dict[str, Market]]]:
-    """Yield the name and the symbols of each market."""
-    yield "sample without edge", sample_market()
-    yield f"sample with edge {EDGE:g}", sample_market(edge=EDGE)
+def studies() -> Iterator[tuple[str, list[World]]]:
+    """Yield the name of each study and its worlds: those of different seeds are independent."""
+    yield "sample without edge", [sample_market(seed=seed) for seed in SEEDS]
+    yield f"sample with edge {EDGE:g}", [sample_market(seed=seed, edge=EDGE) for seed in SEEDS]
     folder = os.environ.get(REAL, "")
     if folder:
-        yield "real 15m", real_markets(Path(folder))
+        yield "real 15m", [real_market(Path(folder))]
 
 
-def rank_correlation(a: Floats, b: Floats) -> float:
-    """Return Spearman's rank correlation, NaN when there is nothing to rank."""
+def _error(influence: Floats, day: NDArray[np.int64]) -> float:
+    """Return the standard error of an estimate from the influence of each trade on it."""
+    codes = np.unique(day, return_inverse=True)[1]
+    return math.sqrt(float(np.sum(np.bincount(codes, influence) ** 2)))
+
+
+def rank_correlation(a: Floats, b: Floats, day: NDArray[np.int64]) -> tuple[float, float]:
+    """Return Spearman's rank correlation and its standard error, NaN with nothing to rank."""
     if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
-        return math.nan
-    return float(spearmanr(a, b).statistic)
+        return math.nan, math.nan
+    x, y = (stats.zscore(stats.rankdata(values)) for values in (a, b))
+    rho = float(np.mean(x * y))
+    return rho, _error((x * y - 0.5 * rho * (x**2 + y**2)) / len(a), day)
 
 
-def _mean(values: Floats) -> tuple[float, float]:
+def difference(
+    values: Floats, given: NDArray[np.bool_], day: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return the mean where *given* minus the mean elsewhere, and its standard error."""
+    if min(given.sum(), (~given).sum()) < 2:
+        return math.nan, math.nan
+    more, less = values[given].mean(), values[~given].mean()
+    influence = np.where(given, (values - more) / given.sum(), (less - values) / (~given).sum())
+    return float(more - less), _error(influence, day)
+
+
+def mean(values: Floats, day: NDArray[np.int64]) -> tuple[float, float]:
     """Return the mean and its standard error, NaN when there are too few."""
     if len(values) < 2:
         return math.nan, math.nan
-    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    middle = float(values.mean())
+    return middle, _error((values - middle) / len(values), day)
 
 
 def _shown(value: float, error: float, form: str = "+.3f") -> str:
@@ -172,8 +203,8 @@ def _shown(value: float, error: float, form: str = "+.3f") -> str:
     return f"{value:{form}} ±{error:{form.lstrip('+')}}"
 
 
-def _winners(r: Floats) -> str:
-    return _shown(*_mean(100.0 * (r > 0.0)), ".1f")
+def _winners(found: Setups, inside: NDArray[np.bool_]) -> str:
+    return _shown(*mean(100.0 * (found.r[inside] > 0.0), found.day[inside]), ".1f")
 
 
 def _row(*cells: object) -> str:
@@ -186,8 +217,8 @@ def band_table(found: Setups) -> list[str]:
     for low, high in pairwise(BANDS):
         last = high == BANDS[-1]
         inside = (found.confidence >= low) & ((found.confidence < high) | last)
-        r = found.r[inside]
-        lines.append(_row(f"{low} to {high}", len(r), _winners(r), _shown(*_mean(r))))
+        average = _shown(*mean(found.r[inside], found.day[inside]))
+        lines.append(_row(f"{low} to {high}", inside.sum(), _winners(found, inside), average))
     return lines
 
 
@@ -198,26 +229,24 @@ def factor_table(found: Setups) -> list[str]:
     """
     heads = ("factor", "with it", "winners % with", "without", "mean R, with - without", "rank r")
     lines = [_row(*heads), "|---" * len(heads) + "|"]
-    error = 1.0 / math.sqrt(max(1, len(found) - 1))
     for name, points in {**found.points, "all together": found.confidence}.items():
         given = points >= 0.5 * WEIGHTS.get(name, 100.0)
-        (more, error_more), (less, error_less) = _mean(found.r[given]), _mean(found.r[~given])
         lines.append(
             _row(
                 name,
                 f"{100 * given.mean():.0f} %",
-                _winners(found.r[given]),
-                _winners(found.r[~given]),
-                _shown(more - less, math.hypot(error_more, error_less)),
-                _shown(rank_correlation(points, found.r), error),
+                _winners(found, given),
+                _winners(found, ~given),
+                _shown(*difference(found.r, given, found.day)),
+                _shown(*rank_correlation(points, found.r, found.day)),
             )
         )
     return lines
 
 
-def _spread(name: str, found: Mapping[str, Market]) -> list[Row]:
+def _spread(name: str, worlds: Sequence[World]) -> list[Row]:
     """Return where the scores of all bars and both sides lie."""
-    lines = [confidence_of(market)[WARM:] for market in found.values()]
+    lines = [confidence_of(market)[WARM:] for world in worlds for market in world.values()]
     scores = np.concatenate([line[side] for line in lines for side in ("long", "short")])
     low, middle, high = map(float, np.percentile(scores, [5, 50, 95]))
     how = f"{len(scores):,} scores, median {middle:.0f}"
@@ -230,10 +259,10 @@ def _spread(name: str, found: Mapping[str, Market]) -> list[Row]:
 def _study(name: str, kind: str, found: Setups) -> list[Row]:
     print(f"\n{name}, {kind}: {len(found):,} setups\n")
     print("\n".join([*band_table(found), "", *factor_table(found)]), flush=True)
-    rho = rank_correlation(found.confidence, found.r)
+    rho, error = rank_correlation(found.confidence, found.r, found.day)
     low, high = np.percentile(found.confidence, [5, 95])
     refused = 100.0 * float((found.confidence < 40.0).mean())
-    how = f"{len(found):,} setups, standard error {1 / math.sqrt(len(found) - 1):.3f}"
+    how = f"{len(found):,} setups, standard error {error:.3f}"
     spread = f"5th percentile {low:.0f}, 95th {high:.0f}"
     return [
         Row(f"{name}, {kind}: rank correlation of confidence and R", rho, "", how),
@@ -244,9 +273,9 @@ def _study(name: str, kind: str, found: Setups) -> list[Row]:
 def run() -> list[Row]:
     """Return the spread of confidence and its rank correlation with what became of setups."""
     rows = []
-    for name, found in markets():
-        rows += _spread(name, found)
-        rows += _study(name, "random entries", setups(found, RandomEntries))
+    for name, worlds in studies():
+        rows += _spread(name, worlds)
+        rows += _study(name, "random entries", setups(worlds, RandomEntries))
         for strategy in STRATEGIES:
-            rows += _study(name, strategy, setups(found, find_strategy(strategy)))
+            rows += _study(name, strategy, setups(worlds, find_strategy(strategy)))
     return rows

@@ -99,7 +99,11 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 def help_of(name: str, command: click.Command) -> str:
     """Return the help text of *command* in a fixed width."""
     context = click.Context(
-        command, info_name=name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH
+        command,
+        info_name=name,
+        terminal_width=HELP_WIDTH,
+        max_content_width=HELP_WIDTH,
+        help_option_names=cli.context_settings["help_option_names"],
     )
     return command.get_help(context).rstrip()
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ftbt.backtest.broker import ModelBroker
 from ftbt.backtest.desk import NO_MARGIN
-from ftbt.backtest.kernel import ACCOUNT, BOOK, COUNTS
+from ftbt.backtest.kernel_records import ACCOUNT, BOOK
 from ftbt.backtest.kernel_run import run
-from ftbt.backtest.prepared import Prepared, prepared, slippage
+from ftbt.backtest.prepared import prepared, slippage
 from ftbt.backtest.result import FILL, ORDER, TRADE
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
@@ -142,22 +142,18 @@ class _Tables:
         room = 6 * setups + 8
         self.orders, self.fills = np.empty(room, ORDER), np.empty(room, FILL)
         self.trades = np.empty(room, TRADE)
-        self.counts = np.zeros(1, COUNTS)
         self.equity = np.empty(bars)
-        self.refused = np.zeros(len(Refusal) + 1, np.int64)
 
-    def found(self, trade_from: int) -> dict[str, Any]:
+    def found(self, book: Any, trade_from: int) -> dict[str, Any]:
         """Return what was written, by the names of `Result`."""
-        counts = self.counts[0]
-        words = {REFUSAL_WORDS[Refusal(code)]: int(n) for code, n in enumerate(self.refused) if n}
-        if counts["margin"]:
-            words[NO_MARGIN] = int(counts["margin"])
+        words = {REFUSAL_WORDS[code]: int(book["refused"][code]) for code in Refusal}
+        words[NO_MARGIN] = int(book["no_margin"])
         return {
             "equity": self.equity[trade_from:],
-            "orders": _copied(self.orders[: counts["orders"]]),
-            "fills": _copied(self.fills[: counts["fills"]]),
-            "trades": _copied(self.trades[: counts["trades"]]),
-            "refused": dict(sorted(words.items())),
+            "orders": _copied(self.orders[: book["orders"]]),
+            "fills": _copied(self.fills[: book["fills"]]),
+            "trades": _copied(self.trades[: book["trades"]]),
+            "refused": {word: words[word] for word in sorted(words) if words[word]},
             "engine": "compiled",
         }
 
@@ -184,17 +180,14 @@ def run_compiled(
             raise StrategyBroken(message) from None
         first = _first_decision(strategy, trade_from)
         heard, setups, parameters = strategy.decision_inputs(market.candles.bars)
-    known = prepared(market)
+    known, book = prepared(market), _book(market, settings)[0]
     out = _Tables(len(market.candles), int(np.count_nonzero(setups["side"])))
     run(
         known.coarse.bars, heard, setups, np.zeros(1, SETUP)[0], parameters,
-        _rules(market, settings)[0], _book(market, settings)[0], _account(settings)[0],
-        np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], first, _costs(market, settings, known),
-        (known.detail.bars, known.detail.at_open, known.detail.inside, known.first, known.stop),
-        (out.orders, out.fills, out.trades, out.counts[0]), out.equity, out.refused,
+        _rules(market, settings)[0], book, _account(settings)[0],
+        np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], first,
+        (slippage(market, settings), known.coarse.at_open, known.coarse.inside),
+        (known.detail.bars, (known.detail.at_open, known.detail.inside), known.first, known.stop),
+        (out.orders, out.fills, out.trades), out.equity,
     )  # fmt: skip
-    return out.found(trade_from)
-
-
-def _costs(market: Market, settings: Settings, known: Prepared) -> tuple[Any, Any]:
-    return slippage(market, settings), (known.coarse.at_open, known.coarse.inside)
+    return out.found(book, trade_from)

@@ -1,4 +1,4 @@
-"""The execution model on records: the same walk as `matching.py` and `desk.py`, compiled.
+"""The execution model on records: orders, fills and trades, as in `desk.py`, compiled.
 
 One book holds at most one bracket - an entry with its stop and targets - and one closing order:
 what a `SetupStrategy` can send. Every rule stands in the same order as in the reference, so that
@@ -7,110 +7,28 @@ orders, fills and trades are the same; fill prices come from the very same funct
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from ftbt.backtest import fills
-from ftbt.backtest.result import ExitReason, Kind, Role, Status
+from ftbt.backtest.kernel_records import (
+    BY_BREAK_EVEN,
+    BY_STOP,
+    BY_TARGET1,
+    BY_TARGET2,
+    CANCELLED,
+    ENTRY_ROLE,
+    EXIT_ROLE,
+    FILLED,
+    LIMIT,
+    MARGIN,
+    MARKET,
+    NAN,
+    OPEN,
+    STOP_LIMIT,
+    STOP_ROLE,
+    TARGET2_ROLE,
+    TURN_DONE,
+)
 from ftbt.compiled import compiled
 from ftbt.data.precision import floor_size, nearest_size
-
-SLOTS = 8
-
-# One working order.
-SLOT = np.dtype(
-    [
-        ("number", "i8"),
-        ("side", "i8"),
-        ("kind", "i8"),
-        ("role", "i8"),
-        ("price", "f8"),
-        ("limit", "f8"),
-        ("remaining", "f8"),
-        ("active", "i8"),
-        ("rests", "i8"),
-        ("triggered", "i8"),
-        ("reduces", "i8"),
-        ("status", "i8"),
-        ("break_even", "i8"),
-        ("moved", "i8"),
-        ("exit_reason", "i8"),
-    ],
-    align=True,
-)
-BOOK = np.dtype(
-    [
-        ("slot", SLOT, (SLOTS,)),
-        ("n", "i8"),
-        ("position", "f8"),
-        ("mean", "f8"),
-        ("price", "f8"),
-        ("bar", "i8"),
-        ("time", "i8"),
-        ("opening", "i8"),
-        # a bar that stays above the floor and below the ceiling reaches nothing
-        ("floor", "f8"),
-        ("ceiling", "f8"),
-        ("begun", "i8"),  # bar whose funding at the open is paid
-        # the bracket
-        ("left", "f8"),
-        ("entry_price", "f8"),
-        ("target_hit", "i8"),
-        ("stop", "f8"),
-        ("target1", "f8"),
-        ("target2", "f8"),
-        ("confidence", "f8"),
-        ("reason", "i8"),
-        # what the decision remembers
-        ("asked_bar", "i8"),
-        ("filled_bar", "i8"),
-        ("leaving", "i8"),
-        # the trade in progress
-        ("trading", "i8"),
-        ("entry_bar", "i8"),
-        ("entry_time", "i8"),
-        ("side", "i8"),
-        ("bought", "f8"),
-        ("bought_value", "f8"),
-        ("sold", "f8"),
-        ("sold_value", "f8"),
-        ("largest", "f8"),
-        ("fees", "f8"),
-        ("funding", "f8"),
-        ("slippage", "f8"),
-        # the symbol's rules
-        ("decimals", "i8"),
-        ("leverage", "f8"),
-        ("maintenance", "f8"),
-    ],
-    align=True,
-)
-ACCOUNT = np.dtype([("cash", "f8"), ("taker", "f8"), ("maker", "f8")], align=True)
-COUNTS = np.dtype(
-    [("orders", "i8"), ("fills", "i8"), ("trades", "i8"), ("margin", "i8")], align=True
-)
-
-NAN = math.nan
-MARKET = int(Kind.MARKET)
-LIMIT = int(Kind.LIMIT)
-STOP = int(Kind.STOP)
-STOP_LIMIT = int(Kind.STOP_LIMIT)
-ENTRY_ROLE = int(Role.ENTRY)
-STOP_ROLE = int(Role.STOP)
-TARGET1_ROLE = int(Role.TARGET1)
-TARGET2_ROLE = int(Role.TARGET2)
-EXIT_ROLE = int(Role.EXIT)
-OPEN = int(Status.OPEN)
-FILLED = int(Status.FILLED)
-CANCELLED = int(Status.CANCELLED)
-MARGIN = int(Status.MARGIN)
-BY_STOP = int(ExitReason.STOP)
-BY_TARGET1 = int(ExitReason.TARGET1)
-BY_TARGET2 = int(ExitReason.TARGET2)
-BY_BREAK_EVEN = int(ExitReason.BREAK_EVEN)
-BY_LIQUIDATION = int(ExitReason.LIQUIDATION)
-AT_END = int(ExitReason.END)
 
 
 @compiled
@@ -120,33 +38,24 @@ def equity_at(book, account, price):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_order(book, out, side, kind, role, size, price, limit, parent):  # type: ignore[no-untyped-def]
-    """Put a new order into the book and the table; return its slot."""
-    orders, _, _, counts = out
-    number = counts.orders + 1
-    counts.orders = number
-    row = orders[number - 1]
-    row.id = number
-    row.parent = parent
-    row.bar = book.bar
-    row.side = side
-    row.kind = kind
-    row.role = role
-    row.size = size
-    row.price = NAN if kind == MARKET else price
-    row.limit = limit if kind == STOP_LIMIT else NAN
-    row.filled = 0.0
-    row.status = OPEN
-    row.end_bar = -1
+def add_order(book, side, kind, role, size, price, limit, parent):  # type: ignore[no-untyped-def]
+    """Put a new order into the book; return its slot."""
+    book.orders += 1
     place = book.n
     book.n += 1
     slot = book.slot[place]
-    slot.number = number
+    slot.number = book.orders
+    slot.parent = parent
+    slot.bar = book.bar
     slot.side = side
     slot.kind = kind
     slot.role = role
+    slot.size = size
     slot.price = NAN if kind == MARKET else price
     slot.limit = limit
+    slot.filled = 0.0
+    slot.status = OPEN
+    slot.end_bar = -1
     slot.remaining = size
     slot.active = 1
     slot.rests = 1
@@ -154,43 +63,29 @@ def add_order(book, out, side, kind, role, size, price, limit, parent):  # type:
         slot.rests = 0  # the last price has passed it: it trades at once, as a taker
     slot.triggered = 0
     slot.reduces = 0
-    slot.status = OPEN
     slot.break_even = 0
     slot.moved = 0
     slot.exit_reason = 0
+    slot.turn = TURN_DONE
     return place
 
 
 @compiled
-def _close_slot(book, place, status, out):  # type: ignore[no-untyped-def]
-    slot = book.slot[place]
+def _close_slot(book, slot, status):  # type: ignore[no-untyped-def]
     slot.status = status
     slot.active = 0
-    row = out[0][slot.number - 1]
-    row.status = status
-    row.end_bar = book.bar
+    slot.end_bar = book.bar
 
 
 @compiled
-def end_order(book, place, status, out):  # type: ignore[no-untyped-def]
+def end_order(book, slot, status):  # type: ignore[no-untyped-def]
     """End an order without a fill; an unfilled entry takes its children along."""
-    _close_slot(book, place, status, out)
-    if book.slot[place].role == ENTRY_ROLE:
+    _close_slot(book, slot, status)
+    if slot.role == ENTRY_ROLE:
         for k in range(book.n):
-            if book.slot[k].reduces == 1 and book.slot[k].status == OPEN:
-                _close_slot(book, k, CANCELLED, out)
-
-
-@compiled
-def tidy(book):  # type: ignore[no-untyped-def]
-    """Drop ended orders from the book."""
-    kept = 0
-    for k in range(book.n):
-        if book.slot[k].status == OPEN:
-            if kept != k:
-                book.slot[kept] = book.slot[k]
-            kept += 1
-    book.n = kept
+            child = book.slot[k]
+            if child.reduces == 1 and child.status == OPEN:
+                _close_slot(book, child, CANCELLED)
 
 
 @compiled
@@ -223,10 +118,9 @@ def _reason(slot):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _finish_trade(book, bars, reason, out):  # type: ignore[no-untyped-def]
-    _, _, trades, counts = out
-    row = trades[counts.trades]
-    counts.trades += 1
+def _finish_trade(book, reason):  # type: ignore[no-untyped-def]
+    row = book.trade[book.n_trades]
+    book.n_trades += 1
     book.trading = 0
     side = book.side
     entry = book.bought_value / book.bought
@@ -234,13 +128,6 @@ def _finish_trade(book, bars, reason, out):  # type: ignore[no-untyped-def]
     gross = side * (book.sold_value - book.bought_value)
     net = gross - book.fees - book.funding
     risk = book.largest * abs(entry - book.stop)
-    low = bars[book.entry_bar].low
-    high = bars[book.entry_bar].high
-    for i in range(book.entry_bar + 1, book.bar + 1):
-        low = min(low, bars[i].low)
-        high = max(high, bars[i].high)
-    worst = low if side > 0 else high
-    best = high if side > 0 else low
     row.entry_bar = book.entry_bar
     row.exit_bar = book.bar
     row.entry_time = book.entry_time
@@ -258,15 +145,13 @@ def _finish_trade(book, bars, reason, out):  # type: ignore[no-untyped-def]
     row.slippage = book.slippage
     row.net = net
     row.r = net / risk if risk > 0.0 else NAN
-    row.mae = min(0.0, side * (worst / entry - 1.0))
-    row.mfe = max(0.0, side * (best / entry - 1.0))
     row.confidence = book.confidence
     row.entry_reason = book.reason
     row.exit_reason = reason
 
 
 @compiled
-def _record(book, bars, side, opened, closed, price, fee, slippage, reason, out):  # type: ignore[no-untyped-def]
+def _record(book, side, opened, closed, price, fee, slippage, reason):  # type: ignore[no-untyped-def]
     """Carry a fill into the trade in progress."""
     if closed > 0.0:
         book.sold += closed
@@ -274,7 +159,7 @@ def _record(book, bars, side, opened, closed, price, fee, slippage, reason, out)
         book.fees += fee
         book.slippage += slippage
         if book.position == 0.0:
-            _finish_trade(book, bars, reason, out)
+            _finish_trade(book, reason)
     if opened > 0.0:
         if book.trading == 0:
             book.trading = 1
@@ -291,8 +176,7 @@ def _record(book, bars, side, opened, closed, price, fee, slippage, reason, out)
 
 
 @compiled
-def _after_fill(book, place, size, price, out):  # type: ignore[no-untyped-def]
-    slot = book.slot[place]
+def _after_fill(book, slot, size, price):  # type: ignore[no-untyped-def]
     if slot.role == ENTRY_ROLE:
         book.left = size
         book.entry_price = price
@@ -312,12 +196,12 @@ def _after_fill(book, place, size, price, out):  # type: ignore[no-untyped-def]
             if child.reduces == 1 and child.status == OPEN:
                 child.remaining = min(child.remaining, book.left)
                 if child.remaining <= 0.0:
-                    _close_slot(book, k, CANCELLED, out)
+                    _close_slot(book, child, CANCELLED)
     if book.position == 0.0:
         for k in range(book.n):
             child = book.slot[k]
             if child.reduces == 1 and child.active == 1 and child.status == OPEN:
-                _close_slot(book, k, CANCELLED, out)
+                _close_slot(book, child, CANCELLED)
 
 
 @compiled
@@ -330,19 +214,18 @@ def _has_margin(book, account, side, size, price):  # type: ignore[no-untyped-de
 
 
 @compiled
-def fill(book, account, place, price, plain, maker, bars, out):  # type: ignore[no-untyped-def]
+def fill(book, account, slot, price, plain, maker):  # type: ignore[no-untyped-def]
     """Fill all that remains of an order, then settle what hangs on it."""
-    slot = book.slot[place]
     side = slot.side
     size = slot.remaining
     if slot.reduces == 1:
         size = min(size, abs(book.position)) if side * book.position < 0.0 else 0.0
     if size <= 0.0:
-        end_order(book, place, CANCELLED, out)
+        end_order(book, slot, CANCELLED)
         return
     if not _has_margin(book, account, side, size, price):
-        out[3].margin += 1
-        end_order(book, place, MARGIN, out)
+        book.no_margin += 1
+        end_order(book, slot, MARGIN)
         return
     ruin = NAN
     if side * book.position < 0.0:
@@ -352,15 +235,14 @@ def fill(book, account, place, price, plain, maker, bars, out):  # type: ignore[
     if beyond:
         price = ruin
         plain = ruin
-    _settle(book, account, slot, size, price, plain, maker, bars, out)
+    _settle(book, account, slot, size, price, plain, maker)
     if beyond and book.position == 0.0:  # ruin is zero, not a rounding error beside it
         account.cash -= equity_at(book, account, price)
-    _after_fill(book, place, size, price, out)
+    _after_fill(book, slot, size, price)
 
 
 @compiled
-def _settle(book, account, slot, size, price, plain, maker, bars, out):  # type: ignore[no-untyped-def]
-    orders, fill_table, _, counts = out
+def _settle(book, account, slot, size, price, plain, maker):  # type: ignore[no-untyped-def]
     before = book.mean
     side = slot.side
     opened, closed = _move(book, side * size, price)
@@ -368,8 +250,8 @@ def _settle(book, account, slot, size, price, plain, maker, bars, out):  # type:
     slippage = size * abs(price - plain)
     account.cash += -side * closed * (price - before) - fee
     reason = _reason(slot) if closed > 0.0 else 0
-    row = fill_table[counts.fills]
-    counts.fills += 1
+    row = book.fill[book.n_fills]
+    book.n_fills += 1
     row.order = slot.number
     row.bar = book.bar
     row.time = book.time
@@ -380,23 +262,20 @@ def _settle(book, account, slot, size, price, plain, maker, bars, out):  # type:
     row.slippage = slippage
     row.maker = 1 if maker else 0
     row.reason = reason
-    _record(book, bars, side, opened, closed, price, fee, slippage, reason, out)
-    slot.status = FILLED
-    slot.active = 0
+    _record(book, side, opened, closed, price, fee, slippage, reason)
+    _close_slot(book, slot, FILLED)
     slot.remaining = 0.0
-    order = orders[slot.number - 1]
-    order.status = FILLED
-    order.filled = size
-    order.end_bar = book.bar
+    slot.filled = size
 
 
 @compiled
-def force(book, account, price, plain, reason, bars, out):  # type: ignore[no-untyped-def]
+def force(book, account, price, plain, reason):  # type: ignore[no-untyped-def]
     """Close the position with an order of the broker's own."""
     side = -1 if book.position > 0.0 else 1
-    place = add_order(book, out, side, MARKET, EXIT_ROLE, abs(book.position), price, price, 0)
-    book.slot[place].exit_reason = reason
-    fill(book, account, place, price, plain, False, bars, out)
+    place = add_order(book, side, MARKET, EXIT_ROLE, abs(book.position), price, price, 0)
+    slot = book.slot[place]
+    slot.exit_reason = reason
+    fill(book, account, slot, price, plain, False)
 
 
 @compiled
@@ -413,3 +292,58 @@ def liquidation_level(book, account):  # type: ignore[no-untyped-def]
     """Return the price at which equity falls to the maintenance margin, NaN for none."""
     equity = equity_at(book, account, book.price)
     return fills.liquidation_price(book.position, book.price, equity, book.maintenance)
+
+
+@compiled
+def _write_order(slot, orders):  # type: ignore[no-untyped-def]
+    row = orders[slot.number - 1]
+    row.id = slot.number
+    row.parent = slot.parent
+    row.bar = slot.bar
+    row.side = slot.side
+    row.kind = slot.kind
+    row.role = slot.role
+    row.size = slot.size
+    row.price = slot.price
+    row.limit = slot.limit if slot.kind == STOP_LIMIT else NAN
+    row.filled = slot.filled
+    row.status = slot.status
+    row.end_bar = slot.end_bar
+
+
+@compiled
+def write_down(book, orders, fill_table, trades):  # type: ignore[no-untyped-def]
+    """Move what has ended from the book to the tables: orders, fills, trades."""
+    kept = 0
+    for k in range(book.n):
+        if book.slot[k].status != OPEN:
+            _write_order(book.slot[k], orders)
+            continue
+        if kept != k:
+            book.slot[kept] = book.slot[k]
+        kept += 1
+    book.n = kept
+    for k in range(book.n_fills):
+        fill_table[book.fills] = book.fill[k]
+        book.fills += 1
+    book.n_fills = 0
+    for k in range(book.n_trades):
+        trades[book.trades] = book.trade[k]
+        book.trades += 1
+    book.n_trades = 0
+
+
+@compiled
+def excursions(bars, trades, count):  # type: ignore[no-untyped-def]
+    """Write into the first *count* trades how far the price went against and for them."""
+    for n in range(count):
+        row = trades[n]
+        low = bars[row.entry_bar].low
+        high = bars[row.entry_bar].high
+        for i in range(row.entry_bar + 1, row.exit_bar + 1):
+            low = min(low, bars[i].low)
+            high = max(high, bars[i].high)
+        worst = low if row.side > 0 else high
+        best = high if row.side > 0 else low
+        row.mae = min(0.0, row.side * (worst / row.entry_price - 1.0))
+        row.mfe = max(0.0, row.side * (best / row.entry_price - 1.0))

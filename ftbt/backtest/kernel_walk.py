@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from ftbt.backtest import fills
-from ftbt.backtest.kernel import (
+from ftbt.backtest.kernel import end_order, fill, force, liquidation_level, pay_funding
+from ftbt.backtest.kernel_records import (
     AT_END,
     BY_LIQUIDATION,
     CANCELLED,
@@ -17,12 +18,9 @@ from ftbt.backtest.kernel import (
     STOP,
     STOP_LIMIT,
     STOP_ROLE,
-    end_order,
-    fill,
-    force,
-    liquidation_level,
-    pay_funding,
-    tidy,
+    TURN_DONE,
+    TURN_DUE,
+    TURN_LATE,
 )
 from ftbt.compiled import compiled
 from ftbt.data.precision import round_price
@@ -33,10 +31,13 @@ _LEVEL_MARGIN = 1e-9
 
 @compiled
 def _may_trade(book, account, high, low):  # type: ignore[no-untyped-def]
+    """Tell whether a bar may change anything; targets of an entry that waits can't trade yet."""
     for k in range(book.n):
         slot = book.slot[k]
         if slot.kind == MARKET:
             return True
+        if slot.active == 0 and slot.kind == LIMIT:
+            continue
         below = (slot.side > 0) == (slot.kind == LIMIT or slot.triggered == 1)
         price = slot.limit if slot.triggered == 1 else slot.price
         if low <= price if below else high >= price:
@@ -48,22 +49,18 @@ def _may_trade(book, account, high, low):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _next_in_line(book, done, allowed, new_stops):  # type: ignore[no-untyped-def]
+def _next_in_line(book, late_stops):  # type: ignore[no-untyped-def]
     """Return the place of the next order to be offered, -1 for none: market, stops, limits; by age.
 
-    Args:
-        book: whose orders.
-        done: 1 at the places that had their turn.
-        allowed: 1 at the places that may have one.
-        new_stops: let stops at the other places have one too.
+    Each has one turn. *late_stops*: stops that became active on the way have theirs, too.
     """
     best = -1
     best_rank = 9
     for k in range(book.n):
         slot = book.slot[k]
-        if slot.active == 0 or slot.status != OPEN or done[k]:
+        if slot.active == 0 or slot.status != OPEN or slot.turn == TURN_DONE:
             continue
-        if allowed[k] == 0 and not (new_stops and slot.kind == STOP):
+        if slot.turn == TURN_LATE and not (late_stops and slot.kind == STOP):
             continue
         rank = 2
         if slot.kind == MARKET:
@@ -77,34 +74,34 @@ def _next_in_line(book, done, allowed, new_stops):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _worse(book, account, place, price, slip, bars, out):  # type: ignore[no-untyped-def]
-    worse = fills.slipped(book.slot[place].side, price, slip)
-    fill(book, account, place, worse, price, False, bars, out)
+def _worse(book, account, slot, price, slip):  # type: ignore[no-untyped-def]
+    worse = fills.slipped(slot.side, price, slip)
+    fill(book, account, slot, worse, price, False)
 
 
 @compiled
-def _at_open(book, account, price, slip, bars, out, done, every):  # type: ignore[no-untyped-def]
+def _at_open(book, account, price, slip):  # type: ignore[no-untyped-def]
     if book.position != 0.0:
         level = liquidation_level(book, account)
         if (book.position > 0.0 and price <= level) or (book.position < 0.0 and price >= level):
-            force(book, account, price, price, BY_LIQUIDATION, bars, out)
-    done[:] = 0
-    every[:] = 1
+            force(book, account, price, price, BY_LIQUIDATION)
+    for k in range(book.n):
+        book.slot[k].turn = TURN_DUE
     while True:
-        place = _next_in_line(book, done, every, False)
+        place = _next_in_line(book, False)
         if place < 0:
             return
-        done[place] = 1
         slot = book.slot[place]
+        slot.turn = TURN_DONE
         if slot.kind == MARKET:
-            _worse(book, account, place, price, slip, bars, out)
+            _worse(book, account, slot, price, slip)
         elif slot.kind == LIMIT or slot.triggered == 1:
             limit = slot.limit if slot.triggered == 1 else slot.price
             got = fills.limit_at_open(slot.side, limit, price)
             if not math.isnan(got):
-                fill(book, account, place, got, got, slot.rests == 1, bars, out)
+                fill(book, account, slot, got, got, slot.rests == 1)
         elif slot.kind == STOP and not math.isnan(fills.stop_at_open(slot.side, slot.price, price)):
-            _worse(book, account, place, price, slip, bars, out)
+            _worse(book, account, slot, price, slip)
 
 
 @compiled
@@ -121,12 +118,11 @@ def _trigger(slot, opened, high, low, close):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _offer_inside(book, account, place, bar, slip, bars, out):  # type: ignore[no-untyped-def]
-    slot = book.slot[place]
+def _offer_inside(book, account, slot, bar, slip):  # type: ignore[no-untyped-def]
     if slot.kind == STOP:
         got = fills.stop_inside(slot.side, slot.price, bar.high, bar.low)
         if not math.isnan(got):
-            _worse(book, account, place, got, slip, bars, out)
+            _worse(book, account, slot, got, slip)
         return
     if slot.kind == LIMIT or slot.triggered == 1:
         limit = slot.limit if slot.triggered == 1 else slot.price
@@ -136,11 +132,11 @@ def _offer_inside(book, account, place, bar, slip, bars, out):  # type: ignore[n
     else:
         return
     if not math.isnan(got):
-        fill(book, account, place, got, got, slot.rests == 1, bars, out)
+        fill(book, account, slot, got, got, slot.rests == 1)
 
 
 @compiled
-def _liquidate_inside(book, account, bar, opened, bars, out):  # type: ignore[no-untyped-def]
+def _liquidate_inside(book, account, bar, opened):  # type: ignore[no-untyped-def]
     if book.position == 0.0:
         return
     level = liquidation_level(book, account)
@@ -154,29 +150,29 @@ def _liquidate_inside(book, account, bar, opened, bars, out):  # type: ignore[no
         if shields and slot.side == -side and side * (slot.price - level) >= 0.0:
             return
     price = opened if side * (opened - level) < 0.0 else level
-    force(book, account, price, price, BY_LIQUIDATION, bars, out)
+    force(book, account, price, price, BY_LIQUIDATION)
 
 
 @compiled
-def _inside(book, account, bar, slip, bars, out, done, before):  # type: ignore[no-untyped-def]
+def _inside(book, account, bar, slip):  # type: ignore[no-untyped-def]
     for k in range(book.n):
-        before[k] = 1 if book.slot[k].active == 1 and book.slot[k].status == OPEN else 0
-        book.slot[k].rests = 1
-    before[book.n :] = 0
-    _liquidate_inside(book, account, bar, bar.open, bars, out)
-    done[:] = 0
-    for new_stops in (False, True):
+        slot = book.slot[k]
+        slot.turn = TURN_DUE if slot.active == 1 and slot.status == OPEN else TURN_LATE
+        slot.rests = 1
+    _liquidate_inside(book, account, bar, bar.open)
+    for late_stops in (False, True):
         while True:
-            place = _next_in_line(book, done, before, new_stops)
+            place = _next_in_line(book, late_stops)
             if place < 0:
                 break
-            done[place] = 1
-            _offer_inside(book, account, place, bar, slip, bars, out)
-    _liquidate_inside(book, account, bar, NAN, bars, out)
+            slot = book.slot[place]
+            slot.turn = TURN_DONE
+            _offer_inside(book, account, slot, bar, slip)
+    _liquidate_inside(book, account, bar, NAN)
 
 
 @compiled
-def _end_of_bar(book, bar, out):  # type: ignore[no-untyped-def]
+def _end_of_bar(book, bar):  # type: ignore[no-untyped-def]
     for k in range(book.n):
         slot = book.slot[k]
         if slot.status != OPEN:
@@ -185,27 +181,24 @@ def _end_of_bar(book, bar, out):  # type: ignore[no-untyped-def]
             slot.price = round_price(book.entry_price, book.decimals)
             slot.break_even = 0
             slot.moved = 1
-            out[0][slot.number - 1].price = slot.price
         elif slot.role == ENTRY_ROLE:
             passed = bar.low <= book.stop if slot.side > 0 else bar.high >= book.stop
             if passed:
-                end_order(book, k, CANCELLED, out)
+                end_order(book, slot, CANCELLED)
 
 
 @compiled
-def walk(book, account, bar, slip, funding_inside, bars, out, done, flags):  # type: ignore[no-untyped-def]
+def walk(book, account, bar, slip, funding_inside):  # type: ignore[no-untyped-def]
     """Move all orders of *book* along *bar* (a candle or one of its detail bars)."""
     book.opening = 1
-    _at_open(book, account, bar.open, slip, bars, out, done, flags)
+    _at_open(book, account, bar.open, slip)
     book.opening = 0
     book.price = bar.open
     if book.position != 0.0 and funding_inside != 0.0:
         pay_funding(book, account, funding_inside, bar.open)
-    _inside(book, account, bar, slip, bars, out, done, flags)
+    _inside(book, account, bar, slip)
     book.price = bar.close
-    _end_of_bar(book, bar, out)
-    tidy(book)
-    set_band(book, account)
+    _end_of_bar(book, bar)
 
 
 @compiled
@@ -222,6 +215,8 @@ def set_band(book, account):  # type: ignore[no-untyped-def]
         slot = book.slot[k]
         if slot.kind == MARKET:
             floor = math.inf
+        if slot.active == 0 and slot.kind == LIMIT:
+            continue
         below = (slot.side > 0) == (slot.kind == LIMIT or slot.triggered == 1)
         price = slot.limit if slot.triggered == 1 else slot.price
         if below:
@@ -268,12 +263,13 @@ def pass_by(book, account, bar, funding_inside):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def finish(book, account, slip, bars, out):  # type: ignore[no-untyped-def]
+def finish(book, account, slip):  # type: ignore[no-untyped-def]
     """End the run flat: cancel what waits, leave at the last close with cost."""
     for k in range(book.n):
-        if book.slot[k].status == OPEN:
-            end_order(book, k, CANCELLED, out)
+        slot = book.slot[k]
+        if slot.status == OPEN:
+            end_order(book, slot, CANCELLED)
     if book.position != 0.0:
         side = -1 if book.position > 0.0 else 1
         price = fills.slipped(side, book.price, slip)
-        force(book, account, price, book.price, AT_END, bars, out)
+        force(book, account, price, book.price, AT_END)

@@ -44,7 +44,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def atomic_write(target: Path, content: str | bytes) -> None:
-    """Write *content* to *target*, all or nothing; text is UTF-8 with `\\n` line ends."""
+    """Write *content* to *target*, all or nothing; text becomes UTF-8."""
     data = content.encode() if isinstance(content, str) else content
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)

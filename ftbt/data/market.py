@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -45,7 +46,7 @@ _KNOWN = {
 
 def coin_of(symbol: str) -> str:
     """Return the coin of `BTC`, `BTCUSDT`, `BTC/USDT:USDT` or `BTC-USDC`."""
-    head = symbol.split("/")[0].split("-")[0].split("_")[0]
+    head = re.split("[/_-]", symbol, maxsplit=1)[0]
     for quote in ("USDT", "USDC", "USD"):
         if head.endswith(quote) and len(head) > len(quote):
             return head[: -len(quote)]

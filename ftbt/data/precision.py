@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ftbt.compiled import compiled
 
 MAX_DECIMALS = 6
 SIGNIFICANT = 5
+
+# Compiled code takes it as a constant; a power costs as much as all the rest of a rounding.
+_TEN = np.array([10.0**k for k in range(MAX_DECIMALS + 1)])
 
 
 @compiled
@@ -20,8 +25,11 @@ def price_decimals(price: float, size_decimals: int) -> int:
     """Return how many decimals a valid price near *price* may have (0 for whole numbers)."""
     if price <= 0.0:
         return 0
-    by_figures = SIGNIFICANT - 1 - math.floor(math.log10(price))
-    return max(0, min(MAX_DECIMALS - size_decimals, by_figures))
+    decimals, unit = 0, 10.0 ** (SIGNIFICANT - 1)
+    while price < unit and decimals < MAX_DECIMALS - size_decimals:
+        decimals += 1
+        unit /= 10.0
+    return decimals
 
 
 @compiled
@@ -35,14 +43,14 @@ def round_price(price: float, size_decimals: int) -> float:
     """Return the valid price nearest to *price*; NaN stays NaN."""
     if not price > 0.0:
         return price
-    scale = 10.0 ** price_decimals(price, size_decimals)
+    scale = _TEN[price_decimals(price, size_decimals)]
     return math.floor(price * scale + 0.5) / scale
 
 
 @compiled
 def floor_size(size: float, size_decimals: int) -> float:
     """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
-    scale = 10.0**size_decimals
+    scale = _TEN[size_decimals]
     lots = size * scale
     return math.floor(lots + min(0.5, lots * 2e-15 + 1e-9)) / scale
 
@@ -50,7 +58,7 @@ def floor_size(size: float, size_decimals: int) -> float:
 @compiled
 def nearest_size(size: float, size_decimals: int) -> float:
     """Return the multiple of the lot nearest to *size*, which may be negative."""
-    scale = 10.0**size_decimals
+    scale = _TEN[size_decimals]
     if size < 0.0:
         return -math.floor(-size * scale + 0.5) / scale
     return math.floor(size * scale + 0.5) / scale

@@ -29,7 +29,7 @@ def higher_timeframes(base_ms: int) -> tuple[str, str]:
     """Return the (fast, slow) higher timeframes for bars of *base_ms* milliseconds.
 
     Both are whole multiples of the bars; when only one is long enough it is both, and "" stands
-    for none at all (bars of a week or of 7 hours, for example).
+    for none at all (bars of three days or of a week, for example).
     """
     if base_ms in _PAIRS:
         return _PAIRS[base_ms]

@@ -260,7 +260,9 @@ class Reader:
         typed = made_small(words, report=self.reports > 0) if small else words
         self.reports -= typed[:2] == ["ftbt", "walkforward"]
         code, out, err = self.run(typed[1:])  # type: ignore[operator]
-        assert code == expected, f"{block.place}: {shlex.join(typed)} ended with {code}:\n{out}{err}"
+        assert code == expected, (
+            f"{block.place}: {shlex.join(typed)} ended with {code}:\n{out}{err}"
+        )
         if typed == words and command.output:
             must_print(command, out if code == 0 else err, block)
 

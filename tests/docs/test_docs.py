@@ -12,12 +12,11 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 
-import backtrader as bt
 import click
-import numpy as np
 import pandas as pd
 import pytest
 from docs_kit import (
@@ -37,13 +36,9 @@ from docs_kit import (
 
 from docs import build
 from ftbt import errors
-from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.metrics import Metrics
-from ftbt.backtest.settings import Settings
 from ftbt.cli.main import run
 from ftbt.config import load_experiment
-from ftbt.data.candles import Candles, make_bars
-from ftbt.data.market import Instrument, Market
 from ftbt.data.sample import default_sample
 from ftbt.walkforward.store import FRAMES, load_run
 
@@ -300,7 +295,12 @@ def test_every_page_is_in_the_index():
 
 def test_made_pages_are_fresh():
     """The pages that `make docs` makes are what the code says today."""
-    assert build.stale() == [], "run `make docs`"
+    for name in build.stale():
+        page = build.REFERENCE / name
+        old = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+        new = build.PAGES[name]().splitlines()
+        changes = "\n".join(list(unified_diff(old, new, "page", "code", lineterm="", n=0))[:20])
+        pytest.fail(f"{name} is stale, run `make docs`:\n{changes}")
 
 
 def test_a_stale_page_is_told_and_made_anew(tmp_path, monkeypatch, capsys):
@@ -355,25 +355,6 @@ def test_columns_of_the_results_folder(workplace, program):
         assert {one for one in told if "<" not in one} <= columns, name
     figures = _columns(page, "Figures")
     assert figures == {item.name for item in fields(Metrics)}
-
-
-def test_an_order_for_the_close_fills_at_the_close():
-    """An order for the close fills at the end of the next bar, with slippage."""
-
-    class Table(bt.Strategy):
-        def next(self):
-            if len(self) == 1:
-                self.buy(size=1.0, exectype=bt.Order.Close)
-
-    prices = np.array([(100, 101, 99, 100), (100, 104, 99, 103), (103, 104, 102, 103)], float)
-    time = 1_704_067_200_000 + 900_000 * np.arange(3)
-    candles = Candles.checked("TEST", "15m", make_bars(time, *prices.T, np.ones(3)))
-    result = run_backtest(
-        Table, Market(candles, Instrument("TEST")), {}, Settings(half_spread=0.01, slippage_atr=0)
-    )
-    assert result.fills["bar"][0] == 1
-    assert result.fills["price"][0] == pytest.approx(103 * 1.01)
-    assert result.fills["slippage"][0] == pytest.approx(1.03)
 
 
 def test_the_changelog_has_an_unreleased_part():
