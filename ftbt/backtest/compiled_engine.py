@@ -105,7 +105,8 @@ def why_not(cls: type[Any]) -> str:
 def _first_decision(strategy: Any, trade_from: int) -> int:
     """Return the first bar at whose close the strategy may decide: Backtrader's minimum period."""
     strategy._periodset()  # noqa: SLF001 - no public name
-    return max(trade_from, *(period - 1 for period in strategy._minperiods))  # noqa: SLF001
+    periods: list[int] = strategy._minperiods  # noqa: SLF001
+    return max(trade_from, *(period - 1 for period in periods))
 
 
 def _book(market: Market, settings: Settings) -> Records:
@@ -176,8 +177,10 @@ def run_compiled(
         try:
             strategy = make_strategy(cls, values, market, settings)
         except StrategySkipError:
-            message = f"strategy {name} refused to start (StrategySkipError)"
-            raise StrategyBroken(message) from None
+            strategy = None
+    if strategy is None:
+        raise StrategyBroken(f"strategy {name} refused to start (StrategySkipError)")
+    with user_code(name):
         first = _first_decision(strategy, trade_from)
         heard, setups, parameters = strategy.decision_inputs(market.candles.bars)
     known, book = prepared(market), _book(market, settings)[0]

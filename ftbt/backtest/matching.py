@@ -46,8 +46,11 @@ def walk(desk: Desk, book: Book, prices: Prices, slip: float, funding_inside: fl
         desk.pay_funding(book, funding_inside, opened)
     if book.active or book.size:
         _inside(desk, book, prices, slip)
-    for working in [w for w in book.active if w.active and w.kind == Kind.CLOSE]:
-        _worse(desk, book, working, close, slip)
+    _sweep(
+        book,
+        lambda working: _worse(desk, book, working, close, slip),
+        lambda working: working.kind == Kind.CLOSE,
+    )
     book.price = close
     _end_of_bar(desk, book, prices)
 

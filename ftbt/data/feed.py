@@ -109,8 +109,6 @@ class CandleFeed(bt.feed.DataBase):
         self.lines.openinterest[0] = 0.0
         return True
 
-
-
     def _tick_nullify(self) -> None:
         """Do nothing: there are no ticks inside a closed bar."""
 

@@ -43,14 +43,14 @@ def round_price(price: float, size_decimals: int) -> float:
     """Return the valid price nearest to *price*; NaN stays NaN."""
     if not price > 0.0:
         return price
-    scale = _TEN[price_decimals(price, size_decimals)]
+    scale: float = _TEN[price_decimals(price, size_decimals)]
     return math.floor(price * scale + 0.5) / scale
 
 
 @compiled
 def floor_size(size: float, size_decimals: int) -> float:
     """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
-    scale = _TEN[size_decimals]
+    scale: float = _TEN[size_decimals]
     lots = size * scale
     return math.floor(lots + min(0.5, lots * 2e-15 + 1e-9)) / scale
 
@@ -58,7 +58,7 @@ def floor_size(size: float, size_decimals: int) -> float:
 @compiled
 def nearest_size(size: float, size_decimals: int) -> float:
     """Return the multiple of the lot nearest to *size*, which may be negative."""
-    scale = _TEN[size_decimals]
+    scale: float = _TEN[size_decimals]
     if size < 0.0:
         return -math.floor(-size * scale + 0.5) / scale
     return math.floor(size * scale + 0.5) / scale

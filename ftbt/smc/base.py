@@ -290,7 +290,7 @@ class Stream:
             self._no_events()
 
 
-class NeedsBacktrader(AttributeError):
+class NeedsBacktraderError(AttributeError):
     """A line that was made for its outputs alone is asked for what only Backtrader's have."""
 
 
@@ -298,13 +298,13 @@ class _Absent:
     """Stands where a line made for its outputs alone has none of Backtrader's machinery."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise NeedsBacktrader(name)
+        raise NeedsBacktraderError(name)
 
     def __getitem__(self, index: Any) -> NoReturn:
-        raise NeedsBacktrader(str(index))
+        raise NeedsBacktraderError(str(index))
 
     def __len__(self) -> NoReturn:
-        raise NeedsBacktrader("len")
+        raise NeedsBacktraderError("len")
 
 
 class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metaclass has no name
@@ -315,13 +315,13 @@ class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metac
     """
 
     def __call__(cls, *datas: Any, **given: Any) -> Any:
-        plain = cls.__init__ is SmcLine.__init__ and len(datas) == 1
+        plain = cls.__init__ is SmcLine.__init__ and len(datas) == 1  # type: ignore[misc]
         if plain and getattr(datas[0], "outputs_alone", False):
             return cls._outputs_alone(datas[0], given)
         return super().__call__(*datas, **given)
 
     def _outputs_alone(cls, data: Any, given: dict[str, Any]) -> Any:
-        line = cls.__new__(cls)
+        line: Any = cls.__new__(cls)
         values = line.p = line.params = cls.params()
         for name, default in cls.params._getitems():  # noqa: SLF001 - no public name
             setattr(values, name, given.pop(name, default))

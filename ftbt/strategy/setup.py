@@ -8,7 +8,10 @@ code, fed with the same records.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import linecache
+import re
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,8 @@ class Rule:
             "__name__": function.__module__,
         }
         self._file = function.__code__.co_filename
-        self.place = f"{Path(self._file).name}:{function.__code__.co_firstlineno}"
+        self._first_line = function.__code__.co_firstlineno
+        self.place = f"{Path(self._file).name}:{self._first_line}"
         rows = ", ".join(f"{name}[i]" for name in self.line_names)
         self.step = self._make(_STEP, f"_{self.name}_step", rows)
         self.run = self._make(_LOOP, f"_{self.name}_loop", rows)
@@ -76,6 +80,36 @@ class Rule:
         source = template.format(name=name, lines=", ".join(self.line_names), rows=rows)
         exec(compile(source, self._file, "exec"), self._namespace)  # noqa: S102
         return compiled(self._namespace[name])
+
+    def place_of(self, page: str) -> str:
+        """Return `file:line` of the innermost line that numba's *page* names, else the rule's."""
+        name = Path(self._file).name
+        found = re.search(rf'File "(?:[^"]*[/\\])?{re.escape(name)}", line (\d+)', page)
+        return f"{name}:{found[1]}" if found else self.place
+
+    def raised_at(self, error: BaseException) -> str:
+        """Return `file:line` of the rule's own line that raised *error*, else the rule's."""
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == self._file]
+        return f"{Path(self._file).name}:{lines[-1]}" if lines else self.place
+
+    def unknown_field(self, wrong: str, given: Mapping[str, Sequence[str]]) -> str:
+        """Return the sentence on a field *wrong* that no record has.
+
+        Args:
+            wrong: the name that the rule reads or sets.
+            given: fields of the lines and of `p`, by the rule's own words for them.
+        """
+        known = {"bar": BAR.names or (), "setup": SETUP.names or (), **given}
+        every = [field for names in known.values() for field in names]
+        fields = "; ".join(f"{name}: {', '.join(names)}" for name, names in given.items())
+        hint = did_you_mean(wrong, every) or f" ({fields})"
+        place = self.place
+        for number, line in enumerate(linecache.getlines(self._file)[self._first_line :]):
+            if re.search(rf"\.{re.escape(wrong)}\b", line):
+                place = f"{Path(self._file).name}:{self._first_line + number + 1}"
+                break
+        return f"rule {self.name} ({place}): nothing it is given has a field {wrong!r}{hint}"
 
 
 def setup_rule(function: Callable[..., None]) -> Rule:
@@ -161,20 +195,20 @@ class Setup:
         try:
             return function(bars, *rows, parameters, *out)
         except KeyError as error:  # how numba tells a record has no such field
-            wrong = str(error.args[0])
             records = dict(zip(self.rule.line_names, rows, strict=True))
-            known = {name: kept.dtype.names for name, kept in records.items()}
-            known |= {"bar": BAR.names, "p": parameters.dtype.names, "setup": SETUP.names}
-            every = [field for names in known.values() for field in names or ()]
-            lines = "; ".join(f"{name}: {', '.join(known[name] or ())}" for name in [*records, "p"])
-            hint = did_you_mean(wrong, every) or f" ({lines})"
-            raise StrategyBroken(
-                f"rule {self.rule.name} ({self.rule.place}): nothing it is given has a field"
-                f" {wrong!r}{hint}"
-            ) from error
+            given = {name: kept.dtype.names or () for name, kept in records.items()}
+            given["p"] = parameters.dtype.names
+            raise StrategyBroken(self.rule.unknown_field(str(error.args[0]), given)) from error
         except NumbaError as error:
+            place = self.rule.place_of(str(error))
+            said = _gist(error)
             raise StrategyBroken(
-                f"rule {self.rule.name} ({self.rule.place}) can't be compiled: {_gist(error)}"
+                f"rule {self.rule.name} ({place}) can't be compiled: {said}"
+            ) from error
+        except Exception as error:
+            place = self.rule.raised_at(error)
+            raise StrategyBroken(
+                f"rule {self.rule.name} ({place}) stopped with {type(error).__name__}: {error}"
             ) from error
 
 
@@ -183,4 +217,7 @@ def _gist(error: NumbaError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     head = ("Failed in", "During:", "File ", "Overload", "Rejected", "There are")
     said = [line for line in lines if not line.startswith(head) and any(map(str.isalpha, line))]
-    return (said or lines)[0][:200]
+    first, *rest = said or lines
+    if first.endswith(":") and rest:
+        first = f"{first} {rest[0].removeprefix('>>> ')}"
+    return first[:200]

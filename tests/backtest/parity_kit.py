@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.result import Result
 from ftbt.backtest.settings import Settings
+from ftbt.compiled import compiled
 from ftbt.data.candles import Candles, Funding, make_bars
 from ftbt.data.market import Instrument, Market
 from ftbt.data.timeframe import HOUR_MS, MINUTE_MS, Timeframe
@@ -39,6 +40,31 @@ def code_of(**digits: int) -> int:
         code += weight * digits.get(name, 0)
         weight *= base
     return code
+
+
+@compiled
+def spoil(setup, odd, zero):
+    """Set what a broken rule may come to."""
+    if odd == 1:
+        setup.stop = zero / zero
+    elif odd == 2:
+        setup.entry = -setup.entry
+    elif odd == 3:
+        setup.limit = zero / zero
+    elif odd == 4:
+        setup.target1 = 1.0 / zero
+    elif odd == 5:
+        setup.confidence = zero / zero
+    elif odd == 6:
+        setup.target2 = -setup.target2
+    elif odd == 7:
+        setup.stop = 0.0
+    elif odd == 8:
+        setup.entry = 1.0 / zero
+    elif odd == 9:
+        setup.limit = -1.0 / zero
+    elif odd == 10:
+        setup.target1 = 0.0
 
 
 @setup_rule
@@ -73,27 +99,7 @@ def by_code(bar, atr, p, setup):
     if confidence > 0:
         setup.confidence = (confidence - 1) * 40.0
     setup.reason = odd
-    zero = bar.close - bar.close  # numbers that a broken rule may come to
-    if odd == 1:
-        setup.stop = zero / zero
-    elif odd == 2:
-        setup.entry = -setup.entry
-    elif odd == 3:
-        setup.limit = zero / zero
-    elif odd == 4:
-        setup.target1 = 1.0 / zero
-    elif odd == 5:
-        setup.confidence = zero / zero
-    elif odd == 6:
-        setup.target2 = -setup.target2
-    elif odd == 7:
-        setup.stop = 0.0
-    elif odd == 8:
-        setup.entry = 1.0 / zero
-    elif odd == 9:
-        setup.limit = -1.0 / zero
-    elif odd == 10:
-        setup.target1 = 0.0
+    spoil(setup, odd, bar.close - bar.close)
 
 
 class ByCode(SetupStrategy):

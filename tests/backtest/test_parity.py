@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from functools import cache
+
 import hypothesis
 import numpy as np
-from hypothesis import Phase, given
+import pytest
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from parity_kit import (
     ROW,
@@ -12,12 +16,21 @@ from parity_kit import (
     SETTINGS,
     ByCode,
     Question,
+    code_of,
+    long_question,
     parameters,
     sometimes,
-)  # fmt: skip
+)
 
+from ftbt.backtest.desk import NO_MARGIN
+from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.parity import compare
+from ftbt.backtest.result import ExitReason, Kind, Role, Status
+from ftbt.backtest.settings import Settings
+from ftbt.data.sample import sample_market
+from ftbt.strategy.loader import find_strategy, strategy_names
 from ftbt.strategy.parameters import ranges_of
+from ftbt.strategy.records import REFUSAL_WORDS, Refusal
 
 
 def assert_same(one, other):
@@ -62,7 +75,8 @@ def questions(draw, most=25):
 
 # Without the phase that explains: it takes longer than all the others.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-FEW = hypothesis.settings(deadline=None, max_examples=250, phases=PHASES)
+FEW = hypothesis.settings(deadline=None, max_examples=400, phases=PHASES)
+MANY = hypothesis.settings(FEW, max_examples=10_000, suppress_health_check=list(HealthCheck))
 
 
 @FEW
@@ -70,3 +84,184 @@ FEW = hypothesis.settings(deadline=None, max_examples=250, phases=PHASES)
 def test_engines_agree_on_small_tables(question):
     """Any setups on any small market give the same result, to the last bit, on both engines."""
     assert_answers_agree(question)
+
+
+@pytest.mark.slow
+@MANY
+@given(questions(most=60))
+def test_engines_agree_on_ten_thousand_tables(question):
+    """Any setups on any small market give the same result, to the last bit, on both engines."""
+    assert_answers_agree(question)
+
+
+def test_engines_agree_on_long_markets():
+    """Runs of many trades agree, and the questions do ask for everything that can happen."""
+    answers = [assert_answers_agree(long_question(seed, 400)) for seed in range(60)]
+    exits = {int(code) for answer in answers for code in answer.trades["exit_reason"]}
+    assert exits == set(ExitReason) - {ExitReason.SIGNAL}
+    ended = {int(code) for answer in answers for code in answer.orders["status"]}
+    assert ended == {Status.FILLED, Status.CANCELLED, Status.MARGIN}
+    entries = [answer.orders[answer.orders["role"] == Role.ENTRY] for answer in answers]
+    filled = {int(kind) for orders in entries for kind in orders["kind"][orders["filled"] > 0]}
+    assert filled == {Kind.MARKET, Kind.LIMIT, Kind.STOP, Kind.STOP_LIMIT}
+    refused = {word for answer in answers for word in answer.refused}
+    assert refused == {*REFUSAL_WORDS.values(), NO_MARGIN}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(20))
+def test_engines_agree_on_thousands_of_long_markets(block):
+    """Runs of many trades on markets of 800 bars agree."""
+    for seed in range(1000 + 100 * block, 1100 + 100 * block):
+        question = long_question(seed, 800)
+        try:
+            assert_answers_agree(question)
+        except AssertionError as error:
+            raise AssertionError(f"long_question({seed}, 800): {error}") from error
+
+
+@cache
+def sample():
+    """Return 25 days of each symbol of the synthetic market, with one-minute detail."""
+    return sample_market(days=25, detail=True, seed=11)
+
+
+@st.composite
+def shipped(draw):
+    """Return a shipped strategy, any parameters, and a part of the synthetic market."""
+    strategy = find_strategy(draw(st.sampled_from(strategy_names())))
+    ranges = dict(ranges_of(strategy.load()))
+    values = draw(parameters(ranges))
+    # At a confidence of 80 or a reward of 5 nothing is ever traded.
+    values["min_confidence"] = draw(sometimes(0.0, 20.0, 40.0))
+    values["min_rr"] = draw(sometimes(0.5, 1.0))
+    market = sample()[draw(st.sampled_from(sorted(sample())))]
+    first = draw(st.integers(0, 800))
+    market = market.slice(first, first + 1600)
+    if draw(sometimes(True, True, False)):
+        market = dataclasses.replace(market, detail=None)
+    rules = dataclasses.replace(market.instrument, max_leverage=draw(sometimes(20.0, 1.0, 50.0)))
+    market = dataclasses.replace(market, instrument=rules)
+    return strategy, values, market, Settings(**draw(SETTINGS)), draw(sometimes(0, 400))
+
+
+def assert_shipped_agree(question):
+    """Assert that both engines run a shipped strategy alike; return the result."""
+    strategy, values, market, settings, trade_from = question
+    answers = [
+        run_backtest(strategy, market, values, settings, trade_from=trade_from, engine=engine)
+        for engine in ("compiled", "reference")
+    ]
+    assert_same(*answers)
+    return answers[0]
+
+
+@hypothesis.settings(FEW, max_examples=40)
+@given(shipped())
+def test_engines_agree_on_shipped_strategies(question):
+    """The shipped strategies agree at any parameters, on candles and on detail bars."""
+    assert_shipped_agree(question)
+
+
+@pytest.mark.slow
+@hypothesis.settings(MANY, max_examples=1500)
+@given(shipped())
+def test_engines_agree_on_shipped_strategies_often(question):
+    """The shipped strategies agree at any parameters, on candles and on detail bars."""
+    assert_shipped_agree(question)
+
+
+# Small tables of what once differed: rows of (gap, body, up, down, code) in ticks.
+STILL = (0, 0, 1, 1, 0)
+
+
+def rows_of(*rows, **digits):
+    """Return rows of which the first carries the setup of *digits*."""
+    return [(0, 0, 1, 1, code_of(**digits)), *rows]
+
+
+@pytest.mark.parametrize(
+    ("digits", "refusal"),
+    [
+        (dict(side=2, kind=1, target1=1, odd=10), Refusal.BAD_GEOMETRY),
+        (dict(side=2, kind=1, target1=1, target2=3, odd=6), Refusal.BAD_GEOMETRY),
+        (dict(side=1, kind=1, odd=2), Refusal.BAD_GEOMETRY),
+        (dict(side=2, kind=1, odd=2), Refusal.BAD_GEOMETRY),
+        (dict(side=1, kind=3, odd=3), Refusal.BAD_GEOMETRY),
+        (dict(side=1, kind=3, odd=9), Refusal.BAD_GEOMETRY),
+        (dict(side=2, kind=3, odd=9), Refusal.BAD_GEOMETRY),
+        (dict(side=2, kind=2, odd=8), Refusal.BAD_GEOMETRY),
+        (dict(side=1, odd=1), Refusal.BAD_GEOMETRY),
+        (dict(side=2, odd=7), Refusal.BAD_GEOMETRY),
+        (dict(side=1, target1=1, odd=4), Refusal.BAD_GEOMETRY),
+        (dict(side=1, odd=5), Refusal.LOW_CONFIDENCE),
+    ],
+)
+def test_prices_that_are_none_are_refused(digits, refusal):
+    """What a rule comes to by dividing by zero is refused by name, on both engines."""
+    answer = assert_answers_agree(Question(rows_of(STILL, STILL, **digits)))
+    assert answer.refused == {REFUSAL_WORDS[refusal]: 1}
+    assert len(answer.orders) == 0
+
+
+def test_a_limit_beyond_the_stop_is_refused():
+    """A stop-limit that may fill beyond its own stop is refused: it would be stopped at once."""
+    digits = dict(side=1, kind=3, limit=8, stop=1)
+    answer = assert_answers_agree(Question(rows_of(STILL, STILL, **digits)))
+    assert answer.refused == {REFUSAL_WORDS[Refusal.BAD_GEOMETRY]: 1}
+
+
+@pytest.mark.parametrize("capital", [1e9, 1e10, 1e11])
+def test_sizes_of_very_many_lots_are_cut_once(capital):
+    """A size of 1e13 lots and more is cut to the lot once, and not again by the broker."""
+    question = Question(
+        rows_of(STILL, STILL, side=1),
+        tick=0.01,
+        rules={"size_decimals": 4},
+        settings={"capital": capital},
+        parameters={"unit": 0.05},
+    )
+    fills = assert_answers_agree(question).fills
+    assert len(fills) == 2
+    assert fills["size"][0] * 1e4 > 5e12
+
+
+@cache
+def busy_result():
+    """Return a result with some trades."""
+    results = (long_question(seed, 400).ask("compiled") for seed in range(100))
+    return next(result for result in results if len(result.trades) > 5)
+
+
+def test_compare_finds_any_difference():
+    """A change of any field of any record, of the equity or of a count is found and told."""
+    result = busy_result()
+    assert compare(result, result) == ""
+    for table in ("orders", "fills", "trades"):
+        for name in getattr(result, table).dtype.names:
+            records = getattr(result, table).copy()
+            row = int(np.flatnonzero(np.isfinite(records[name]))[-1:].sum())
+            before = records[name][row]
+            records[name][row] = before + max(
+                abs(records[name][np.isfinite(records[name])].max()), 1
+            )
+            said = compare(dataclasses.replace(result, **{table: records}), result)
+            assert said.startswith(f"{table[:-1]} {row + 1}, {name}: ")
+        fewer = dataclasses.replace(result, **{table: getattr(result, table)[:-1]})
+        assert "is missing on one side" in compare(result, fewer)
+    equity = result.equity.copy()
+    equity[5] *= 1.0 + 1e-8
+    assert compare(dataclasses.replace(result, equity=equity), result).startswith(
+        "equity at evaluated bar 6: "
+    )
+    assert "bars of equity" in compare(dataclasses.replace(result, equity=equity[1:]), result)
+    assert compare(dataclasses.replace(result, refused={"x": 1}), result).startswith("refused: ")
+
+
+def test_compare_forgives_the_last_bits():
+    """Prices and money that differ by less than 1e-9 of their size are the same."""
+    result = busy_result()
+    trades = result.trades.copy()
+    trades["net"] *= 1.0 + 1e-12
+    other = dataclasses.replace(result, trades=trades, equity=result.equity * (1.0 - 1e-12))
+    assert compare(result, other) == ""

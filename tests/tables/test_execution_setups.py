@@ -6,11 +6,13 @@ Prices near 100; played for both sides, mirrored at 100.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import ClassVar
 
 import pytest
 
 from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.parity import compare
 from ftbt.backtest.result import ExitReason, Status
 from ftbt.data.market import Market
 from ftbt.ranges import Choice, Float, Int
@@ -78,17 +80,17 @@ def mirrored(values):
 
 
 def check(table, rows, codes, fills, reason, **values):
-    """Play a table of setups for both sides; *fills* are (bar, signed share, price), in order.
+    """Play a table on both engines for both sides; *fills* are (bar, signed share, price).
 
     *codes* maps a bar to its volume; shares are fractions of the size of the entry.
     """
     volume = [codes.get(i, 1.0) for i in range(len(rows))]
     results = []
-    for side in (1, -1):
+    for side, engine in product((1, -1), ("reference", "compiled")):
         given = values if side > 0 else mirrored(values)
         seen = rows if side > 0 else [(200 - o, 200 - lo, 200 - h, 200 - c) for o, h, lo, c in rows]
         market = Market(table.candles(seen, volume=volume), table.rules)
-        result = run_backtest(ByVolume, market, given, table.free)
+        result = run_backtest(ByVolume, market, given, table.free, engine=engine)
         listed = result.fills[result.fills["reason"] != ExitReason.END]
         size = result.fills["size"][0] if len(listed) else 1.0
         found = [
@@ -96,11 +98,13 @@ def check(table, rows, codes, fills, reason, **values):
             for f in listed
         ]
         expected = [(b, side * s, 100 + side * (price - 100)) for b, s, price in fills]
-        assert found == expected
+        assert found == expected, engine
         if reason is not None:
             assert ExitReason(int(listed["reason"][-1])) == reason
         results.append(result)
-    assert results[0].equity == pytest.approx(results[1].equity)
+    for one, other in (results[:2], results[2:]):
+        assert compare(one, other) == ""
+    assert results[0].equity == pytest.approx(results[2].equity)
     return results[0]
 
 

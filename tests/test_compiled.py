@@ -1,0 +1,117 @@
+"""Compiled functions: the same result whoever calls them, compiled no more often than needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ftbt.compiled import compiled
+
+STATE = np.dtype([("sum", "f8"), ("count", "i8")])
+
+
+@compiled
+def scaled(value, sign):  # type: ignore[no-untyped-def]
+    """A part that others call with literal numbers."""
+    return sign * value * 0.1
+
+
+@compiled
+def both(value):  # type: ignore[no-untyped-def]
+    """Calls a part with three different literals."""
+    return scaled(value, 1), scaled(value, -1), scaled(value, 7)
+
+
+@compiled
+def step(state, value):  # type: ignore[no-untyped-def]
+    """One step of a state."""
+    state.sum += scaled(value, 3) + state.sum * 0.7
+    state.count += 1
+
+
+@compiled
+def run(state, values):  # type: ignore[no-untyped-def]
+    """The loop over the step."""
+    for i in range(values.shape[0]):
+        step(state, values[i])
+
+
+def _parts(function: Any) -> int:
+    """How often *function* was compiled as a part of others."""
+    return len(function.get_overload.__self__.overloads)
+
+
+def test_a_part_is_compiled_once_for_all_literal_numbers() -> None:
+    """Three calls with three literals need one compilation, and each gets its own result."""
+    assert both(2.0) == (scaled(2.0, 1), scaled(2.0, -1), scaled(2.0, 7))
+    assert _parts(scaled) == 1
+
+
+def test_a_step_gives_the_same_bits_from_python_and_inside_a_loop() -> None:
+    """The step that Python calls and the one inside the loop are compiled apart, and agree."""
+    values = np.random.default_rng(1).standard_normal(1000)
+    looped, stepped = np.zeros(1, STATE), np.zeros(1, STATE)
+    run(looped[0], values)
+    for value in values:
+        step(stepped[0], value)
+    assert looped.tobytes() == stepped.tobytes()
+    assert looped["count"] == 1000
+    again = np.zeros(1, STATE)
+    run(again[0], values)  # after Python has called the step
+    assert again.tobytes() == looped.tobytes()
+
+
+_PROGRAM = """
+import sys
+sys.path.insert(0, {folder!r})
+from pairs import outer, part
+print(outer(3.0), part(3.0, 2), outer.signatures != [], list(outer.stats.cache_hits.values()))
+"""
+_PAIRS = """
+from ftbt.compiled import compiled
+
+@compiled
+def part(value, factor):
+    return value * factor
+
+@compiled
+def outer(value):
+    return part(value, 2) + part(value, 5)
+"""
+
+
+def _run(tmp_path: Path, **variables: str) -> str:
+    (tmp_path / "pairs.py").write_text(_PAIRS, encoding="utf-8")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), **variables}
+    program = _PROGRAM.format(folder=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_what_python_calls_is_kept_on_disk(tmp_path: Path) -> None:
+    """The second process finds both functions that Python calls, and gets the same results."""
+    assert _run(tmp_path) == "21.0 6.0 True []"
+    kept = sorted(path.name.split(".")[1].split("-")[0] for path in tmp_path.rglob("*.nbc"))
+    assert kept == ["outer", "part"]
+    assert _run(tmp_path) == "21.0 6.0 True [1]"
+
+
+def test_functions_stay_plain_when_compilation_is_switched_off(tmp_path: Path) -> None:
+    """NUMBA_DISABLE_JIT=1 leaves Python functions, for a debugger to step through."""
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import pairs; print(pairs.outer)"
+    (tmp_path / "pairs.py").write_text(_PAIRS, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("<function outer")
