@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,7 @@ FRAME = Timeframe.parse("15m")
 EDGE = 0.3
 SEEDS = tuple(range(SEED, SEED + 12))
 WARM = 3_000  # bars until all factors are known
+LEAST = 40.0  # the strategies' usual min_confidence
 BANDS = (0, 20, 40, 60, 80, 100)
 STRATEGIES = ("liquidity_sweep", "fvg_fill", "bos_orderblock")
 FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
@@ -57,6 +58,7 @@ WEIGHTS = {**FACTORS, "agreement": AGREEMENT}
 
 Floats = NDArray[np.float64]
 World = Mapping[str, Market]  # symbol -> market
+Strategy = StrategyRef | type[SetupStrategy]
 
 
 @setup_rule
@@ -108,10 +110,12 @@ def confidence_of(market: Market) -> Records:
     return smc.compute_line(smc.CONFIDENCE, market.candles.bars, FRAME.ms, values)
 
 
-def setups(worlds: Sequence[World], strategy: StrategyRef | type[SetupStrategy]) -> Setups:
+def setups(
+    worlds: Sequence[World], strategy: Strategy, values: Mapping[str, Any] | None = None
+) -> Setups:
     """Return all trades of *strategy* on all symbols of *worlds*, with their points."""
     parts = [
-        _setups_of(market, strategy, 100_000 * number)
+        _setups_of(market, strategy, {"min_confidence": 0.0, **(values or {})}, 100_000 * number)
         for number, world in enumerate(worlds)
         for market in world.values()
     ]
@@ -124,12 +128,9 @@ def setups(worlds: Sequence[World], strategy: StrategyRef | type[SetupStrategy])
 
 
 def _setups_of(
-    market: Market, strategy: StrategyRef | type[SetupStrategy], first_day: int
+    market: Market, strategy: Strategy, values: Mapping[str, Any], first_day: int
 ) -> Setups:
-    asked: dict[str, object] = {"min_confidence": 0.0}
-    if strategy is not RandomEntries:
-        asked["bias"] = "none"
-    result = run_backtest(strategy, replace(market, funding=None), asked, FREE, trade_from=WARM)
+    result = run_backtest(strategy, replace(market, funding=None), values, FREE, trade_from=WARM)
     orders, trades = result.orders, result.trades
     entries = orders[(orders["role"] == Role.ENTRY) & (orders["filled"] > 0.0)]
     if len(entries) != len(trades):
@@ -261,13 +262,17 @@ def _study(name: str, kind: str, found: Setups) -> list[Row]:
     print("\n".join([*band_table(found), "", *factor_table(found)]), flush=True)
     rho, error = rank_correlation(found.confidence, found.r, found.day)
     low, high = np.percentile(found.confidence, [5, 95])
-    refused = 100.0 * float((found.confidence < 40.0).mean())
     how = f"{len(found):,} setups, standard error {error:.3f}"
-    spread = f"5th percentile {low:.0f}, 95th {high:.0f}"
+    how += f"; 5th percentile {low:.0f}, 95th {high:.0f}"
     return [
         Row(f"{name}, {kind}: rank correlation of confidence and R", rho, "", how),
-        Row(f"{name}, {kind}: setups below 40", refused, "%", spread),
+        _refused(name, kind, found),
     ]
+
+
+def _refused(name: str, kind: str, found: Setups) -> Row:
+    share = 100.0 * float((found.confidence < LEAST).mean())
+    return Row(f"{name}, {kind}: setups below {LEAST:g}", share, "%", f"{len(found):,} setups")
 
 
 def run() -> list[Row]:
@@ -276,6 +281,8 @@ def run() -> list[Row]:
     for name, worlds in studies():
         rows += _spread(name, worlds)
         rows += _study(name, "random entries", setups(worlds, RandomEntries))
-        for strategy in STRATEGIES:
-            rows += _study(name, strategy, setups(worlds, find_strategy(strategy)))
+        for kind in STRATEGIES:
+            strategy = find_strategy(kind)
+            rows += _study(name, kind, setups(worlds, strategy, {"bias": "none"}))
+            rows.append(_refused(name, f"{kind} with its own bias", setups(worlds, strategy)))
     return rows

@@ -2,16 +2,20 @@
 
 numba keys its disk cache on the file of a function, not on the files that the function calls.
 A changed swing rule would go on living inside an old compiled structure rule. So the cache
-folder's name carries a hash over every source file that holds compiled code, the numba version
-and the Python version: any change starts a fresh folder.
+folder's name carries a hash over every source file that compiled code can depend on - functions as
+well as the constants and record types that it takes in - the numba version and the Python version:
+any change starts a fresh folder. Folders that nobody has used for a month are removed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -19,17 +23,30 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MARK = b"@compiled"
+# Packages that neither hold compiled code nor anything that it takes in.
+_OUTSIDE = ("cli", "report", "walkforward")
+_KEEP_SECONDS = 30 * 86_400
 
 
 def source_hash() -> str:
-    """Return 16 hex digits over all ftbt sources with compiled code and the compiler's version."""
+    """Return 16 hex digits over all sources that compiled code can depend on, and the compiler."""
     digest = hashlib.sha256(f"{version('numba')} {sys.version}".encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        text = path.read_bytes()
-        if _MARK in text:
-            digest.update(path.name.encode() + text)
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        place = path.relative_to(root)
+        if place.parts[0] not in _OUTSIDE:
+            digest.update(place.as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sweep_out(root: Path, keep: Path) -> None:
+    """Remove compiled folders of other source trees that were not used for a month."""
+    for folder in root.glob("compiled-*"):
+        try:
+            if folder != keep and time.time() - folder.stat().st_mtime > _KEEP_SECONDS:
+                shutil.rmtree(folder)
+        except OSError:  # another process is at it, or it is not ours to remove
+            continue
 
 
 def _cache_root() -> Path:
@@ -39,8 +56,16 @@ def _cache_root() -> Path:
 
 def use_own_cache() -> Path:
     """Point numba at the folder of this exact source tree, unless the user chose one."""
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or _cache_root() / f"compiled-{source_hash()}")
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    folder = _cache_root() / f"compiled-{source_hash()}"
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if folder.is_dir():
+        with suppress(OSError):
+            os.utime(folder)
+    else:
+        _sweep_out(_cache_root(), folder)
     return folder
 
 

@@ -190,9 +190,13 @@ def record_type(ranges: Mapping[str, Range]) -> np.dtype[np.void]:
     return np.dtype(fields, align=True)
 
 
-def pack(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> NDArray[np.void]:
-    """Return *values* as an array of one record of `record_type(ranges)`."""
-    record = np.zeros(1, record_type(ranges))
+def pack(
+    ranges: Mapping[str, Range],
+    values: Mapping[str, Any],
+    layout: np.dtype[np.void] | None = None,
+) -> NDArray[np.void]:
+    """Return *values* as an array of one record of `record_type(ranges)`, given or made anew."""
+    record = np.zeros(1, record_type(ranges) if layout is None else layout)
     for name, limits in ranges.items():
         record[name] = limits.pack(values[name])
     return record

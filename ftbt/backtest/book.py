@@ -77,6 +77,7 @@ class Book:
 
     def __init__(self, data: Any, market: Market, settings: Settings) -> None:
         self.data = data
+        self.stamps = data.lines.datetime  # how long it is says which bar is on
         self.market = market
         self.rules = market.instrument
         self.decimals = market.instrument.size_decimals

@@ -204,23 +204,24 @@ class ModelBroker(bt.BrokerBase):
     def next(self) -> None:
         """Move every symbol's orders along the bar that has just been delivered."""
         for book in self.books.values():
-            bar = len(book.data) - 1
+            bar = book.stamps.lencount - 1
             if bar > book.bar:
                 book.bar = bar
-                self._walk_bar(book, bar)
-                self.finished = bar >= self.last_bar
-                if self.finished:
+                if book.active or book.position.size:
+                    self._walk_bar(book, bar)
+                    self._value = self.desk.equity()
+                else:  # most bars: nothing can happen, and nothing is at stake
+                    book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
+                if bar >= self.last_bar:
+                    self.finished = True
                     self._finish(book)
-        self._value = self.desk.equity()
+                    self._value = self.desk.equity()
         self.equity.append(self._value)
         if self.progress is not None and not len(self.equity) % 2000:
             self.progress(len(self.equity), self.last_bar + 1)
 
     def _walk_bar(self, book: Book, bar: int) -> None:
         path = book.coarse
-        if not book.active and not book.size:
-            book.time, book.price = path.time[bar], path.close[bar]
-            return
         self._expire(book)
         rows = (bar, bar + 1)
         if book.detail is not None and book.detail_rows[bar][1]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from copy import copy
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import backtrader as bt
@@ -25,8 +27,10 @@ from ftbt.backtest.prepared import prepared, slippage
 from ftbt.backtest.result import FILL, ORDER, TRADE
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
+from ftbt.data.candles import BAR, Candles
 from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
+from ftbt.data.timeframe import Timeframe
 from ftbt.errors import StrategyBroken
 from ftbt.strategy.base import SetupStrategy, own_methods
 from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, SETUP, VIEW, Refusal
@@ -40,9 +44,26 @@ _NEED_BACKTRADER: set[type[Any]] = set()
 class _Feed(CandleFeed):
     """A feed whose bars nobody reads through Backtrader."""
 
-    def __init__(self, **_: Any) -> None:
-        super().__init__()
-        self.outputs_alone = True
+    outputs_alone = True
+
+
+@lru_cache(maxsize=16)
+def _pattern(timeframe: Timeframe) -> Any:
+    """Return a feed of *timeframe* to copy from; Backtrader needs a while to make one."""
+    empty = Candles("", timeframe, np.zeros(0, BAR))
+    made: Any = _Feed(candles=empty)
+    return made
+
+
+def _light_feed(market: Market) -> Any:
+    """Return a feed of *market* whose lines are those of all others of its timeframe: empty."""
+    pattern = _pattern(market.candles.timeframe)
+    feed: Any = object.__new__(_Feed)
+    feed.__dict__.update(pattern.__dict__)
+    feed.p = feed.params = copy(pattern.p)
+    feed.candles = feed.p.candles = market.candles
+    feed.instrument = feed.p.instrument = market.instrument
+    return feed
 
 
 class _Broker(ModelBroker):
@@ -61,15 +82,14 @@ class _Maker(bt.Cerebro):
     """Makes a strategy and leaves the bars alone."""
 
     def make(
-        self, cls: type[Any], values: Mapping[str, Any], market: Market, settings: Settings, *,
-        outputs_alone: bool,
-    ) -> SetupStrategy:  # fmt: skip
-        """Return a strategy object on the market's feed."""
-        feed: Any = _Feed(candles=market.candles, instrument=market.instrument)
-        feed.outputs_alone = outputs_alone
-        self.adddata(feed, name=market.symbol)
-        self.setbroker(_Broker(settings, len(market.candles) - 1))
+        self, cls: type[Any], values: Mapping[str, Any], market: Market, feed: Any, broker: Any
+    ) -> SetupStrategy:
+        """Return a strategy object on *feed*."""
+        feed._name, feed._id = market.symbol, 1  # noqa: SLF001 - what adddata does
+        feed.setenvironment(self)
+        self.datas, self.datasbyname = [feed], {market.symbol: feed}
         self.stcount = itertools.count()
+        self.setbroker(broker)
         strategy: SetupStrategy = cls(feed, **values)
         return strategy
 
@@ -79,19 +99,24 @@ def make_strategy(
 ) -> SetupStrategy:
     """Return the strategy object with its lines.
 
-    Its lines are made without Backtrader's machinery unless its `__init__` needs that.
+    Backtrader's machinery around and inside of it is left out, unless its `__init__` needs that.
 
     Raises:
         Exception: whatever the strategy's `__init__` raises.
     """
+    broker = _Broker(settings, len(market.candles) - 1)
     if cls not in _NEED_BACKTRADER:
+        light: Any = object.__new__(_Maker)
         try:
-            return _Maker(stdstats=False).make(cls, values, market, settings, outputs_alone=True)
+            made: SetupStrategy = light.make(cls, values, market, _light_feed(market), broker)
         except Exception:  # noqa: BLE001, S110 - what is wrong with it is told below
             pass
-    made = _Maker(stdstats=False).make(cls, values, market, settings, outputs_alone=False)
+        else:
+            return made
+    feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
+    strategy = _Maker(stdstats=False).make(cls, values, market, feed, broker)
     _NEED_BACKTRADER.add(cls)
-    return made
+    return strategy
 
 
 def why_not(cls: type[Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import backtrader as bt
 
-from ftbt.errors import StrategyBroken
+from ftbt.errors import InputError, StrategyBroken
 
 _MADE: dict[type[Any], type[Any]] = {}
 _AT_THE_OPEN = ("next_open", "nextstart_open", "prenext_open")
@@ -30,6 +30,16 @@ def _refuse_what_peeks(strategy: Any) -> None:
         )
 
 
+def _refuse_too_few_bars(strategy: Any) -> None:
+    """Raise InputError before Backtrader's indicators index beyond the end of their arrays."""
+    period, bars = max(strategy._minperiods), strategy.broker.last_bar + 1  # noqa: SLF001
+    if period > bars:
+        raise InputError(
+            f"{type(strategy).__name__}: its indicators need {period} bars, but there are {bars}:"
+            " give more bars or shorter periods"
+        )
+
+
 def gated(cls: type[Any]) -> type[Any]:
     """Return the subclass of *cls* that runs in a back-test.
 
@@ -41,6 +51,7 @@ def gated(cls: type[Any]) -> type[Any]:
 
     def _periodset(self: Any) -> None:
         super(made, self)._periodset()
+        _refuse_too_few_bars(self)
         least = self.broker.trade_from + 1
         self._minperiods = [max(period, least) for period in self._minperiods]
 

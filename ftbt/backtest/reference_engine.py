@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import backtrader as bt
 import numpy as np
 
 from ftbt.backtest.broker import ModelBroker
 from ftbt.backtest.gate import gated
+from ftbt.backtest.loop import BarLoop
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Floats
@@ -65,7 +65,7 @@ def _run_cerebro(
     bar_by_bar: bool,
 ) -> Any:
     """Run one strategy class in a Cerebro of its own; return its instance."""
-    cerebro = bt.Cerebro(stdstats=False, runonce=not bar_by_bar, preload=not bar_by_bar)
+    cerebro = BarLoop(stdstats=False, runonce=not bar_by_bar, preload=not bar_by_bar)
     feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
     cerebro.adddata(feed, name=market.symbol)
     broker.add_market(feed, market)

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NoReturn
 
 import backtrader as bt
@@ -199,6 +199,11 @@ class LineCache:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return made
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._bytes = 0
+
 
 CACHE = LineCache()
 
@@ -322,9 +327,10 @@ class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metac
 
     def _outputs_alone(cls, data: Any, given: dict[str, Any]) -> Any:
         line: Any = cls.__new__(cls)
-        values = line.p = line.params = cls.params()
+        values = cls.params()
         for name, default in cls.params._getitems():  # noqa: SLF001 - no public name
             setattr(values, name, given.pop(name, default))
+        line.p = line.params = values
         line.lines = line.l = line.plotinfo = line.plotlines = _ABSENT
         line.data, line.datas = data, [data]
         line._prepare(given)  # noqa: SLF001 - its own class
@@ -332,6 +338,20 @@ class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metac
 
 
 _ABSENT = _Absent()
+
+
+@lru_cache(maxsize=4096)
+def _checked(
+    name: str, concept: Concept, given: tuple[tuple[str, type, Any], ...]
+) -> tuple[dict[str, Any], Records]:
+    """Return checked parameters and their record; a search asks for the same ones all the time.
+
+    The types of the values are part of *given*: True is not 1.
+    """
+    values = check_values(name, concept.ranges, {key: value for key, _, value in given})
+    record = concept.pack(values)
+    record.flags.writeable = False
+    return values, record
 
 
 class SmcLine(bt.Indicator, metaclass=_LineType):
@@ -346,13 +366,18 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
 
     def _prepare(self, unknown: Mapping[str, Any]) -> None:
         """Check the parameters; everything that bars are needed for comes later."""
-        names = self.concept.defaults
-        check_values(type(self).__name__, {**self.concept.ranges, "timeframe": Choice()}, unknown)
-        values = {name: getattr(self.p, name) for name in names}
-        self.values = check_values(type(self).__name__, self.concept.ranges, values)
+        name, concept = type(self).__name__, self.concept
+        if unknown:
+            check_values(name, {**concept.ranges, "timeframe": Choice()}, unknown)
+        values = ((key, getattr(self.p, key)) for key in concept.defaults)
+        given = tuple((key, type(value), value) for key, value in values)
+        try:
+            checked = _checked(name, concept, given)
+        except TypeError:  # a value that can't be hashed is no parameter; this tells what would be
+            checked = _checked.__wrapped__(name, concept, given)
+        self.values, self._parameters = checked
         self.base_ms = base_milliseconds(self.data)
         self.frame = higher(self.p.timeframe, self.base_ms)
-        self._parameters = self.concept.pack(self.values)
         self._bar = np.zeros(1, BAR)
         self._bars_taken = 0
         self.series: Records | None = None  # the outputs at every bar, once they are known

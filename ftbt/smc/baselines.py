@@ -20,7 +20,9 @@ WINDOW = 512  # longest plain mean
 
 # Zeroed is fresh: neither needs an init.
 WILDER_STATE = np.dtype([("count", "i8"), ("value", "f8"), ("close", "f8")], align=True)
-MEAN_STATE = np.dtype([("count", "i8"), ("sum", "f8"), ("kept", "f8", (WINDOW,))], align=True)
+MEAN_STATE = np.dtype(
+    [("count", "i8"), ("place", "i8"), ("sum", "f8"), ("kept", "f8", (WINDOW,))], align=True
+)
 
 
 @compiled
@@ -50,7 +52,8 @@ def wilder_step(state, bar, length):  # type: ignore[no-untyped-def]
 @compiled
 def mean_step(state, value, length):  # type: ignore[no-untyped-def]
     """Take one value; return the mean of the last *length* ones, NaN before there are so many."""
-    place = state.count % length
+    place = state.place  # count modulo length; a division would take longer than all the rest
+    state.place = 0 if place == length - 1 else place + 1
     if state.count >= length:
         state.sum -= state.kept[place]
     state.kept[place] = value

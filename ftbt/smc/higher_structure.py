@@ -23,6 +23,7 @@ HIGHER_STATE = np.dtype(
         ("out", STRUCTURE.out),
         ("ms", "i8"),  # 0: there is none
         ("origin", "i8"),
+        ("base_ms", "i8"),  # bars of this length are known to make up the timeframe
         ("label", "f8", (LABELS,)),
         ("labels", "i8"),  # seen so far
     ],
@@ -44,8 +45,10 @@ def higher_step(state, bar, base_ms, p):  # type: ignore[no-untyped-def]
 
     Nothing is known of a timeframe that is not longer than the bars, or no multiple of them.
     """
-    if base_ms <= 0 or state.ms <= base_ms or state.ms % base_ms != 0:
-        return 0
+    if base_ms <= 0 or base_ms != state.base_ms:
+        if base_ms <= 0 or state.ms <= base_ms or state.ms % base_ms != 0:
+            return 0
+        state.base_ms = base_ms
     if aggregate_step(state.aggregate, bar, base_ms, state.ms, state.origin) == 0:
         return 0
     structure_step(state.structure, state.aggregate.done, p, state.out)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from types import FunctionType
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ import numpy as np
 from ftbt.data.candles import BAR, Bars
 from ftbt.data.precision import nearest_size
 from ftbt.errors import StrategyBroken
-from ftbt.ranges import Bool, Choice, Float, Int, Range, pack
+from ftbt.ranges import Bool, Choice, Float, Int, Range, pack, record_type
 from ftbt.smc.base import read_bar
 from ftbt.strategy import records
 from ftbt.strategy.decide import decide
@@ -88,12 +89,12 @@ class SetupStrategy(bt.Strategy):
 
     def __init__(self) -> None:
         super().__init__()
-        ranges = ranges_of(type(self))
-        self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges})
+        ranges, layout = _layout(type(self))
+        self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges}, layout)
         # What `decide` reads, packed by this class's ranges: one compiled `decide` serves all
         # strategies, and a strategy that narrows a choice of words does not change their numbers.
-        common = SetupStrategy.ranges
-        self._common = pack(common, {name: getattr(self.p, name) for name in common})
+        common, layout = _layout(SetupStrategy)
+        self._common = pack(common, {name: getattr(self.p, name) for name in common}, layout)
         self._view = np.zeros(1, VIEW)
         self._intent = np.zeros(1, INTENT)
         self._rules = np.zeros(1, RULES)
@@ -237,6 +238,13 @@ class SetupStrategy(bt.Strategy):
             )
         self._entry, self._entry_asked, self._leaving = entry, len(self), None
         self._wake = len(self) + self.p.valid_bars
+
+
+@cache
+def _layout(cls: type[Any]) -> tuple[Mapping[str, Range], np.dtype[np.void]]:
+    """Return the ranges of *cls* and the record of its parameters; a search asks all the time."""
+    ranges = ranges_of(cls)
+    return ranges, record_type(ranges)
 
 
 def own_methods(cls: type[Any]) -> list[str]:

@@ -128,6 +128,20 @@ def test_a_market_shorter_than_its_warm_up_is_refused(trade_from: int) -> None:
         run(Eager, walk(30), trade_from=trade_from)
 
 
+@pytest.mark.parametrize("engine", ["reference", "bar-by-bar"])
+def test_fewer_bars_than_an_indicator_needs_are_told(engine: str) -> None:
+    """Where plain Backtrader stops with an IndexError, the error tells both numbers."""
+
+    class Slow(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            self.ema = bt.ind.EMA(period=40)
+
+    assert len(run(Slow, walk(40), engine=engine).equity) == 40
+    with pytest.raises(InputError, match="Slow: its indicators need 40 bars, but there are 39"):
+        run(Slow, walk(39), engine=engine)
+
+
 def test_one_class_serves_all_runs() -> None:
     """Backtrader keeps every class for ever: a run makes none of its own."""
     run(Eager, walk(40))

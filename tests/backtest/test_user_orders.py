@@ -74,6 +74,17 @@ def test_a_bracket_protects_from_its_fill_and_closes_once() -> None:
     assert (result.trades["exit_reason"][same_bar] == ExitReason.STOP).any()
 
 
+def test_a_closing_auction_of_two_trades_one() -> None:
+    """Of two orders for the close of which one cancels the other, only the first one fills."""
+
+    def send(self):
+        one = self.buy(size=1, exectype=bt.Order.Close)
+        self.buy(size=2, exectype=bt.Order.Close, oco=one)
+
+    result = run(scripted(bar1=[send]), rows(FLAT, FLAT, FLAT))
+    assert result.orders["status"].tolist()[:2] == [Status.FILLED, Status.CANCELLED]
+
+
 class OneCancelsOther(bt.Strategy):
     """Three entries of which one may trade, after Backtrader's sample."""
 

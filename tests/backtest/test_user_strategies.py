@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from user_kit import COSTLY, FREE, RUNS, plain, recorded, rows, run, walk
 
+from ftbt.backtest.loop import BarLoop
 from ftbt.backtest.result import ExitReason
 from ftbt.data.market import Instrument
 
@@ -395,3 +396,46 @@ def test_the_accounts_words_are_there() -> None:
     RUNS.clear()
     run(Curious, rows(FLAT, FLAT, (100, 102, 99, 101), FLAT))
     assert len(RUNS) == 1
+
+
+@pytest.mark.parametrize("cls", AGREEING)
+def test_the_quick_loop_is_backtraders(cls: type[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The research loop gives what Backtrader's own loop gives, and tells the strategy the same."""
+
+    class Told(cls):  # type: ignore[misc, valid-type]
+        def __init__(self):
+            super().__init__()
+            self._addanalyzer(bt.analyzers.Transactions, _name="fills")
+            self.heard = []
+            RUNS.append(self)
+
+        def notify_order(self, order):
+            self.heard.append((len(self), order.ref, order.status))
+            super().notify_order(order)
+
+        def notify_trade(self, trade):
+            self.heard.append((len(self), trade.size, trade.pnlcomm))
+            super().notify_trade(trade)
+
+        def notify_cashvalue(self, cash, value):
+            inds = self.getindicators()
+            self.heard.append((len(self), [len(one) for one in inds], [one[0] for one in inds]))
+            self.heard.append((len(self), cash, value, len(self.data), self.data.datetime[0]))
+
+    found = []
+    for loop in ("quick", "backtrader"):
+        if loop == "backtrader":
+            monkeypatch.setattr(BarLoop, "_is_simple", lambda *_: False)
+        RUNS.clear()
+        result = run(Told, walk(250, 3), COSTLY, trade_from=20)
+        first = min(item[1] for item in RUNS[0].heard if len(item) == 3 and item[2] == 1)
+        heard = [  # references count on from run to run
+            (item[0], item[1] - first, item[2]) if isinstance(item[1], int) else item
+            for item in RUNS[0].heard
+        ]
+        found.append((result, repr(heard), repr(RUNS[0].analyzers.fills.get_analysis())))
+    (one, *told_one), (two, *told_two) = found
+    assert told_one == told_two
+    assert len(one.fills) > 3
+    for name in ("orders", "fills", "trades", "equity"):
+        assert getattr(one, name).tobytes() == getattr(two, name).tobytes()

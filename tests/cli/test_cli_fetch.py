@@ -31,6 +31,16 @@ FETCH = ["data", "fetch", "--exchange", "binance"]
 ONE = [*FETCH, "--symbol", "BTC", "--timeframe", "1h", "--from", "2026-02-20", "--no-funding"]
 BARS = 9 * 24 + 10
 
+# Tests that a shell starts in the background ignore Ctrl-C, and their children inherit that.
+LISTENING = [
+    sys.executable,
+    "-c",
+    (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    ),
+]
+
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ExchangeServer]:
@@ -49,7 +59,7 @@ def stored(tmp_path: Path) -> CandleStore:
 def start(*more: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start `ftbt data fetch` of many slow pages in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ftbt", *FETCH, "--symbol", "BTC", "--no-funding", *more],
+        [*LISTENING, "-m", "ftbt", *FETCH, "--symbol", "BTC", "--no-funding", *more],
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,

@@ -19,12 +19,13 @@ from ftbt.backtest.settings import Settings
 from ftbt.data.candles import Bars, Candles
 from ftbt.data.market import Market
 from ftbt.data.precision import round_price
-from ftbt.errors import StrategyBroken
+from ftbt.errors import InputError, StrategyBroken
 from ftbt.strategy.loader import StrategyRef
 
 _SENT = ("id", "parent", "bar", "side", "kind", "role", "size")
 NO_FUTURE = "no bars after it"
-OTHER_FUTURE = "other bars after it"
+RISING = "rising bars after it"
+FALLING = "falling bars after it"
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,13 @@ def first_difference(
     places = _places(full, trade_from, cuts, rng) if isinstance(cuts, int) else list(cuts)
     found = []
     for cut in places:
-        for future in (NO_FUTURE, OTHER_FUTURE):
-            known = _shortened(market, cut) if future == NO_FUTURE else _other(market, cut, rng)
+        for future in (NO_FUTURE, RISING, FALLING):
             try:
-                other = run(known)
+                other = run(_with_future(market, cut, future, rng))
             except StrategyBroken as error:
                 return Difference("error", cut, cut, future, str(error))
+            except InputError:
+                continue  # fewer bars than its indicators need
             decimals = market.instrument.size_decimals
             found.append(_Pair(full, other, trade_from, cut, future, decimals).difference())
     differences = [one for one in found if one is not None]
@@ -103,26 +105,25 @@ def first_difference(
 
 
 def _places(full: Result, trade_from: int, count: int, rng: np.random.Generator) -> list[int]:
-    """Return bars to cut after: half where orders were sent, half anywhere."""
+    """Return bars to cut after: three of four where an entry was decided, the rest anywhere."""
     first, last = trade_from + 2, trade_from + len(full.time) - 2
-    decided = np.unique(full.orders["bar"])
+    decided = np.unique(full.orders["bar"][full.orders["role"] == Role.ENTRY])
     decided = decided[(decided >= first) & (decided <= last)]
-    chosen = rng.permutation(decided)[: count // 2]
+    chosen = rng.permutation(decided)[: count * 3 // 4]
     anywhere = rng.integers(first, last + 1, count - len(chosen))
     return sorted({*chosen.tolist(), *anywhere.tolist()})
 
 
-def _shortened(market: Market, cut: int) -> Market:
-    return market.slice(0, cut + 1)
-
-
-def _other(market: Market, cut: int, rng: np.random.Generator) -> Market:
-    """Return the market up to bar *cut* with a few wild bars after it."""
+def _with_future(market: Market, cut: int, future: str, rng: np.random.Generator) -> Market:
+    """Return the market up to bar *cut* with nothing, or with a few wild bars, after it."""
+    if future == NO_FUTURE:
+        return market.slice(0, cut + 1)
+    drift = 0.02 if future == RISING else -0.02
     bars = market.candles.bars[: cut + 4].copy()
     close = bars["close"][cut]
     for row in bars[cut + 1 :]:
-        row["open"] = close * np.exp(0.02 * rng.standard_normal())
-        row["close"] = close = row["open"] * np.exp(0.02 * rng.standard_normal())
+        row["open"] = close * np.exp(drift * rng.random())
+        row["close"] = close = row["open"] * np.exp(drift * (0.5 + rng.random()))
         row["high"] = max(row["open"], close) * (1 + 0.01 * rng.random())
         row["low"] = min(row["open"], close) / (1 + 0.01 * rng.random())
         row["volume"] *= rng.lognormal()

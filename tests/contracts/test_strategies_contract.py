@@ -88,8 +88,9 @@ def test_orders_fills_and_trades_depend_on_the_past_alone(
 ) -> None:
     """Cut anywhere, or with another future, a strategy has done the same up to the cut."""
     loose, market = _loose(strategy), _place(place)
-    assert first_difference(strategy, market, loose, cuts=5) is None
-    if not why_not(strategy.load()):
+    own_loop = bool(why_not(strategy.load()))
+    assert first_difference(strategy, market, loose, cuts=25 if own_loop else 4) is None
+    if not own_loop:
         assert first_difference(strategy, market, {}, cuts=12, engine="compiled") is None
         assert first_difference(strategy, market, loose, cuts=24, engine="compiled") is None
 

@@ -13,15 +13,12 @@ from zone_kit import CENTRE, walks
 
 from ftbt.data.candles import BAR, Bars
 from ftbt.data.sample import sample_market
-from ftbt.data.timeframe import DAY_MS, HOUR_MS, MINUTE_MS, Timeframe
+from ftbt.data.timeframe import DAY_MS, HOUR_MS, MINUTE_MS
 from ftbt.errors import ParameterError
 from ftbt.ranges import pack
 from ftbt.smc import (
     ATR,
     CONFIDENCE,
-    DEALING_RANGE,
-    FVG,
-    ORDER_BLOCKS,
     STRUCTURE,
     SWINGS,
     VOLUME,
@@ -229,67 +226,6 @@ def test_divergence_is_a_further_swing_on_less_volume(name: str) -> None:
         assert expected[word].any()
 
 
-def _reasons(bars: Bars, recent: int) -> np.ndarray:
-    """The number of reasons of each side, bar by bar, from other lines and plain loops."""
-    lines = STRUCTURE.compute(bars)
-    gaps = FVG.compute(bars)
-    zone = DEALING_RANGE.compute(bars)["zone"]
-    count = np.zeros((len(bars), 2))
-    for k, (_, sign) in enumerate(SIDES):
-        low, high = ("low", "high") if sign > 0 else ("high", "low")
-        last = {"sweep": -(10**6), "gap": -(10**6), "block": -(10**6)}
-        alive: dict[str, tuple[float, float]] = {}
-        for i, bar in enumerate(bars):
-            level = lines[low][i - 1] if i else np.nan
-            if sign * bar[low] < sign * level and sign * bar["close"] > sign * level:
-                last["sweep"] = i
-            for kind, (near, far) in list(alive.items()):
-                if sign * bar[low] <= sign * near:
-                    last[kind] = i
-                if sign * bar["close"] < sign * far:
-                    last[kind] = -(10**6)
-                    del alive[kind]
-            if gaps["created"][i] == sign:
-                alive["gap"], last["gap"] = (bar[low], bars[high][i - 2]), i
-            elif i >= 2 and sign * bar[low] > sign * bars[high][i - 2]:
-                raise AssertionError("a gap that the gap line does not know")
-            if sign in (lines["bos"][i], lines["choch"][i]):
-                since = i - int(lines["break_origin"][i])
-                against = [
-                    j
-                    for j in range(since + 1, i)
-                    if sign * bars["close"][j] < sign * bars["open"][j]
-                ]
-                if against and sign * bar["close"] >= sign * bars[low][against[-1]]:
-                    block = bars[against[-1]]
-                    alive["block"], last["block"] = (block[high], block[low]), i
-            fresh = sum(i - bar_ <= recent for bar_ in last.values())
-            count[i, k] = (zone[i] == sign) + fresh
-    return count
-
-
-@pytest.mark.parametrize("name", MARKETS)
-@pytest.mark.parametrize("recent", [0, 8])
-def test_confluence_counts_discount_sweep_gap_and_block(name: str, recent: int) -> None:
-    """Each reason gives 5 points; they are what the lines of their own say of the newest zone."""
-    bars = market(name)
-    expected = 5.0 * _reasons(bars, recent)
-    out = confidence(bars, recent=recent)
-    for k, (word, _) in enumerate(SIDES):
-        np.testing.assert_array_equal(out[f"{word}_confluence"], expected[:, k])
-    assert len(np.unique(expected)) >= (4 if recent else 3)
-
-
-def test_the_block_of_confluence_is_an_order_block() -> None:
-    """Each new order block (of any height) is a reason at the bar at which it is known."""
-    bars = sample()
-    created = ORDER_BLOCKS.compute(bars, {"max_range": 0.0})["created"]
-    out = confidence(bars, recent=0)
-    for word, sign in SIDES:
-        assert (created == sign).sum() > 50
-        assert (out[f"{word}_confluence"][created == sign] >= 5.0).all()
-
-
 # --- higher timeframes that are not there ----------------------------------------------------
 
 
@@ -321,37 +257,13 @@ def test_a_timeframe_that_cannot_be_chosen_is_an_error_that_names_the_others() -
         CONFIDENCE.pack({"slow": "3h"})
 
 
-@pytest.mark.parametrize(
-    ("minutes", "expected"),
-    [
-        (1, ("5m", "15m")),
-        (5, ("15m", "1h")),
-        (10, ("30m", "2h")),
-        (15, ("1h", "4h")),
-        (45, ("6h", "1d")),
-        (60, ("4h", "1d")),
-        (180, ("12h", "1w")),
-        (240, ("1d", "1w")),
-        (1440, ("1w", "1w")),
-        (7 * 60, ("1w", "1w")),
-        (7 * 1440, ("", "")),
-        (3 * 1440, ("", "")),
-    ],
-)
-def test_the_ladder_of_timeframes(minutes: int, expected: tuple[str, str]) -> None:
-    """A chart looks one step up and two; a chart above all steps looks at none."""
-    assert higher_timeframes(minutes * MINUTE_MS) == expected
-
-
-def test_the_ladder_offers_only_what_can_be_built() -> None:
-    """For every length in minutes both timeframes are longer whole multiples that can be chosen."""
-    for minutes in [*range(1, 1441), 2880, 4320, 10_080, 20_160]:
-        pair = higher_timeframes(minutes * MINUTE_MS)
-        CONFIDENCE.pack({"fast": pair[0], "slow": pair[1]})
-        for name in filter(None, pair):
-            ms = Timeframe.parse(name).ms
-            assert ms > minutes * MINUTE_MS, (minutes, pair)
-            assert ms % (minutes * MINUTE_MS) == 0, (minutes, pair)
+def test_weekly_bars_are_possible() -> None:
+    """A chart above all timeframes has a confidence of its own bars only."""
+    bars = sample()[:400].copy()
+    bars["time"] = 4 * DAY_MS + 7 * DAY_MS * np.arange(len(bars))
+    fast, slow = higher_timeframes(7 * DAY_MS)
+    out = confidence(bars, 7 * DAY_MS, fast=fast, slow=slow)
+    assert out["long"].max() > 30.0
 
 
 # --- the mirror ------------------------------------------------------------------------------
@@ -430,12 +342,3 @@ def test_setups_of_different_quality_get_different_sizes() -> None:
     assert poor["refusal"] == Refusal.LOW_CONFIDENCE
     assert fair["action"] == good["action"] == ENTER
     assert good["size"] > 1.1 * fair["size"] > 0.0
-
-
-def test_weekly_bars_are_possible() -> None:
-    """A chart above all timeframes has a confidence of its own bars only."""
-    bars = sample()[:400].copy()
-    bars["time"] = 4 * DAY_MS + 7 * DAY_MS * np.arange(len(bars))
-    fast, slow = higher_timeframes(7 * DAY_MS)
-    out = confidence(bars, 7 * DAY_MS, fast=fast, slow=slow)
-    assert out["long"].max() > 30.0

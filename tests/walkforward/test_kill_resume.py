@@ -24,6 +24,16 @@ pytestmark = pytest.mark.skipif(
 TRIALS, WINDOWS = 24, 5
 Start = Callable[..., subprocess.Popen[str]]
 
+# Tests that a shell starts in the background ignore Ctrl-C, and their children inherit that.
+LISTENING = [
+    sys.executable,
+    "-c",
+    (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    ),
+]
+
 
 @pytest.fixture
 def start(sma_file: Path, market_file: Path) -> Start:
@@ -31,7 +41,7 @@ def start(sma_file: Path, market_file: Path) -> Start:
 
     def _start(results: Path, *more: str) -> subprocess.Popen[str]:
         command = [
-            sys.executable, "-m", "ftbt", "walkforward", "--strategy", str(sma_file),
+            *LISTENING, "-m", "ftbt", "walkforward", "--strategy", str(sma_file),
             "--data", str(market_file), "--timeframe", "1h", "--train", "8d", "--test", "4d",
             "--min-trades", "3", "--trials", str(TRIALS), "--no-report",
             "--results", str(results), *more,
