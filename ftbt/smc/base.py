@@ -47,7 +47,7 @@ def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
     return np.dtype([(name, "f8") for name in fields])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Concept:
     """One Smart-Money concept as compiled functions and record types.
 

@@ -89,11 +89,13 @@ class SetupStrategy(bt.Strategy):
 
     def __init__(self) -> None:
         super().__init__()
-        ranges, layout = _layout(type(self))
+        own: Any = type(self)
+        ranges, layout = _layout(own)
         self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges}, layout)
         # What `decide` reads, packed by this class's ranges: one compiled `decide` serves all
         # strategies, and a strategy that narrows a choice of words does not change their numbers.
-        common, layout = _layout(SetupStrategy)
+        every: Any = SetupStrategy
+        common, layout = _layout(every)
         self._common = pack(common, {name: getattr(self.p, name) for name in common}, layout)
         self._view = np.zeros(1, VIEW)
         self._intent = np.zeros(1, INTENT)
@@ -241,7 +243,7 @@ class SetupStrategy(bt.Strategy):
 
 
 @cache
-def _layout(cls: type[Any]) -> tuple[Mapping[str, Range], np.dtype[np.void]]:
+def _layout(cls: Any) -> tuple[Mapping[str, Range], np.dtype[np.void]]:
     """Return the ranges of *cls* and the record of its parameters; a search asks all the time."""
     ranges = ranges_of(cls)
     return ranges, record_type(ranges)

@@ -242,7 +242,8 @@ def _run(
     listener: Listener,
     execution: _Execution,
 ) -> list[Outcome]:
-    tasks = [inputs.task(window, work, os.getpid()) for window in inputs.windows]
+    # Absolute: a worker that is used again may stand in another folder.
+    tasks = [inputs.task(window, work.resolve(), os.getpid()) for window in inputs.windows]
     open_tasks = [task for task in tasks if WindowFolder(task.folder).outcome() is None]
     if len(open_tasks) < len(tasks):
         listener.say(f"{len(tasks) - len(open_tasks)} of {len(tasks)} windows are done already")

@@ -72,8 +72,8 @@ def first_difference(
         parameters: as of `run_backtest`, and so are the next two and the engine.
         settings: capital and costs.
         trade_from: bars at the front that only warm the lines up.
-        cuts: after which bars to cut, or how many cuts; they are then placed at bars at whose
-            close the strategy decided something, and at random ones.
+        cuts: after which bars to cut, or how many cuts; most are then placed at
+            bars at whose close an entry was decided, the rest anywhere.
         seed: of the places and the other futures.
         engine: which engine makes all the runs.
 
