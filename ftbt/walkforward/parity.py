@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.backtest.result import Records
+from ftbt.backtest.result import TRADE, Records
 from ftbt.backtest.settings import Settings
 from ftbt.errors import IntegrityError
 from ftbt.walkforward.evaluate import Evaluation, evaluate
@@ -21,9 +21,8 @@ from ftbt.walkforward.pieces import SymbolPieces
 
 # The same arithmetic in the same order: what remains is a last bit here and there.
 TOLERANCE = 1e-9
-EXACT = ("entry_time", "exit_time", "side", "entry_reason", "exit_reason")
-CLOSE = ("size", "entry_price", "exit_price", "stop", "target1", "target2", "fees", "funding",
-         "slippage")  # fmt: skip
+EXACT = tuple(name for name in TRADE.names or () if TRADE[name].kind == "i")
+CLOSE = tuple(name for name in TRADE.names or () if TRADE[name].kind == "f")
 
 
 @dataclass(frozen=True, slots=True)

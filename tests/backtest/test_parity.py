@@ -86,6 +86,13 @@ def test_engines_agree_on_small_tables(question):
     assert_answers_agree(question)
 
 
+@hypothesis.settings(FEW, max_examples=40)
+@given(questions())
+def test_the_compiled_engine_agrees_with_what_live_runs_do(question):
+    """Lines and setups made one bar at a time, as live, give the same result to the last bit."""
+    assert_same(question.ask("compiled"), question.ask("bar-by-bar"))
+
+
 @pytest.mark.slow
 @MANY
 @given(questions(most=60))
@@ -169,6 +176,14 @@ def test_engines_agree_on_shipped_strategies(question):
 def test_engines_agree_on_shipped_strategies_often(question):
     """The shipped strategies agree at any parameters, on candles and on detail bars."""
     assert_shipped_agree(question)
+
+
+def test_a_market_of_one_or_two_bars():
+    """The shortest runs there are: nothing can be traded in one bar, one trade in two."""
+    one = assert_answers_agree(Question([(0, 0, 1, 1, code_of(side=1))]))
+    assert one.equity.tolist() == [10_000.0]
+    two = assert_answers_agree(Question([(0, 0, 1, 1, code_of(side=1))] * 2))
+    assert len(two.trades) == 1
 
 
 # Small tables of what once differed: rows of (gap, body, up, down, code) in ticks.

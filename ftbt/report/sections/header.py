@@ -75,7 +75,6 @@ def facts(source: Source) -> list[tuple[str, str]]:
     manifest, summary, timing = run.manifest, run.summary, run.timing
     strategy, search, plan = manifest.strategy, manifest.search, manifest.plan
     fixed = ", ".join(f"{name} = {plain(value)}" for name, value in strategy.fixed.items())
-    engine = summary.engine
     resumed = f", resumed {plural(timing.resumed, 'time')}" if timing.resumed else ""
     pairs = [
         ("Run", manifest.run_id),
@@ -102,10 +101,7 @@ def facts(source: Source) -> list[tuple[str, str]]:
         ("Sampler", f"{search.sampler}; seed {search.seed}"),
         ("Costs", manifest.settings_text),
         ("Funding", "" if summary.funding_modelled else "not modelled"),
-        (
-            "Engine",
-            engine if engine == manifest.engine else f"{engine} (asked for: {manifest.engine})",
-        ),
+        ("Engine", _engine(source)),
         (
             "Versions",
             ", ".join(f"{name} {text}" for name, text in sorted(manifest.versions.items())),
@@ -119,6 +115,17 @@ def facts(source: Source) -> list[tuple[str, str]]:
         ),
     ]
     return [(name, text) for name, text in pairs if text]
+
+
+def _engine(source: Source) -> str:
+    summary, asked = source.run.summary, source.run.manifest.engine
+    text = summary.engine if summary.engine == asked else f"{summary.engine} (asked for: {asked})"
+    if summary.compared_trades:
+        text += (
+            f"; {summary.identical_trades:,} of {summary.compared_trades:,} out-of-sample trades"
+            " are identical on the reference engine"
+        )
+    return text
 
 
 def _data(source: Source) -> list[str]:
