@@ -9,33 +9,28 @@ the machine change least, everything else in wall time.
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Row
-from ftbt.backtest import compiled_engine
-from ftbt.backtest.compiled_engine import make_strategy
+from benchmarks._split import split
+from benchmarks.common import Row, processor_seconds
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.parity import compare
-from ftbt.backtest.settings import Settings
 from ftbt.data.market import Market
 from ftbt.data.sample import sample_market
 from ftbt.ranges import Bool, Choice, Int
 from ftbt.smc.base import CACHE
 from ftbt.strategy.loader import find_strategy, strategy_names
-from ftbt.strategy.parameters import resolve, tunable
+from ftbt.strategy.parameters import tunable
 
 SETS = 100
 JOBS = 2
@@ -69,17 +64,6 @@ def run() -> list[Row]:
     return rows + _sweeps(bars) + _first_calls()
 
 
-def _shortest(function: Callable[[], object], repeats: int) -> float:
-    """Return the shortest processor time of *repeats* calls, in seconds."""
-    gc.collect()
-    times = []
-    for _ in range(repeats):
-        began = time.process_time()
-        function()
-        times.append(time.process_time() - began)
-    return min(times)
-
-
 def _strategy(name: str, market: Market, bars: str) -> list[Row]:
     cls = find_strategy(name).load()
 
@@ -96,70 +80,15 @@ def _strategy(name: str, market: Market, bars: str) -> list[Row]:
     reference = time.process_time() - began
     if difference:
         raise AssertionError(f"{name}: the engines disagree: {difference}")
-    new, kept = _shortest(with_new_lines, 15), _shortest(compiled, 30)
+    new, kept = processor_seconds(with_new_lines, 15), processor_seconds(compiled, 30)
     how = f"{bars}, {len(found.trades)} trades"
     return [
         Row(f"{name}: reference engine", reference, "s", f"{how}, one call"),
         Row(f"{name}: new lines", 1e3 * new, "ms", f"{how}, shortest of 15", at_most=TARGET_MS),
         Row(f"{name}: kept lines", 1e3 * kept, "ms", f"{how}, shortest of 30"),
         Row(f"{name}: reference / compiled", reference / kept, "x", "lines kept by both"),
-        *_split(name, cls, market, kept),
+        *split(name, with_new_lines),
     ]
-
-
-@contextmanager
-def _timed_kernel(times: list[float]) -> Iterator[None]:
-    """Note how long the compiled loop takes inside of a call."""
-    loop = vars(compiled_engine)["run"]
-
-    def noted(*given: Any) -> None:
-        began = time.process_time()
-        loop(*given)
-        times.append(time.process_time() - began)
-
-    vars(compiled_engine)["run"] = noted
-    try:
-        yield
-    finally:
-        vars(compiled_engine)["run"] = loop
-
-
-def _split(name: str, cls: type[Any], market: Market, kept: float) -> list[Row]:
-    """Return where the time of a call goes."""
-    values = resolve(cls, {}, market.candles.timeframe.text)
-    bars = market.candles.bars
-
-    def make() -> Any:
-        return make_strategy(cls, values, market, Settings())
-
-    strategy = make()
-
-    def lines() -> None:
-        CACHE.clear()
-        for line in strategy.setup.lines:
-            line.outputs()
-
-    made, filled = _shortest(make, 30), _shortest(lines, 15)
-    rule = _shortest(lambda: strategy.decision_inputs(bars), 30)
-    times: list[float] = []
-    with _timed_kernel(times):
-        for _ in range(30):
-            run_backtest(cls, market, engine="compiled")
-    rest = max(0.0, kept - made - rule - min(times))
-    parts = {"lines": filled, "object": made, "rule": rule, "loop": min(times), "rest": rest}
-    return [
-        Row(f"{name}: of this {what}", 1e3 * took, "ms", _MEANING[what])
-        for what, took in parts.items()
-    ]
-
-
-_MEANING = {
-    "lines": "all lines made anew",
-    "object": "the strategy object with its lines, not computed yet",
-    "rule": "the setup rule at every bar, lines kept",
-    "loop": "the compiled loop: decisions, orders, fills, trades, equity",
-    "rest": "parameters, tables, the Result",
-}
 
 
 def parameter_sets(cls: type[Any], count: int, seed: int = 1) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Packages that neither hold compiled code nor anything that it takes in.
-_OUTSIDE = ("cli", "report", "walkforward")
+_OUTSIDE = ("cli", "report", "robustness", "walkforward")
 _KEEP_SECONDS = 30 * 86_400
 
 
@@ -75,6 +75,23 @@ import numba  # noqa: E402 - the cache folder must be set before the import
 
 numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]  # also when imported before
 
+
+def _name_records_by_content() -> None:
+    """Let the symbols of machine code tell one record type from another in every process.
+
+    numba puts a number into them that counts the types of the process. Two processes give two
+    types one number, and when a third loads the code of both from the cache, the linker takes the
+    function for the one type as that for the other: parameters are then read from wrong places.
+    """
+
+    def mangling_args(self: Any) -> tuple[str, tuple[str]]:
+        return "Record", (hashlib.sha256(self.name.encode()).hexdigest()[:16],)
+
+    record: Any = numba.types.Record
+    record.mangling_args = property(mangling_args)
+
+
+_name_records_by_content()
 
 # The wrapper for C pointers to a function, which numba makes by default, is used by nobody here.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}

@@ -118,8 +118,9 @@ class StrategyPart(_Part):
     """`[strategy]`: which one, what is fixed, what is searched in a narrower range.
 
     Attributes:
-        name: as `--strategy` takes it: a name, `path.py` or `path.py:Class`.
-        parameters: fixed values; they leave the search.
+        name: as `--strategy` takes it: a name, `path.py` or `path.py:Class`; several with commas.
+        parameters: fixed values; they leave the search. With several strategies a parameter is
+            called `strategy.parameter`.
         ranges: narrower search: `[low, high]` of a number, or the words of a choice.
     """
 
@@ -133,7 +134,7 @@ class DataPart(_Part):
 
     Attributes:
         source: `sample`, a candle file, or the name of an exchange in the store.
-        symbols: one or more; with several, all share one parameter set and the capital.
+        symbols: one or more; with several, all share one parameter set and one account.
         timeframe: bar length.
         start: first open (`from` in the file), UTC.
         end: close of the last bar (`to` in the file), UTC.
@@ -167,6 +168,53 @@ class BacktestPart(_Part):
     def money(self) -> dict[str, float]:
         """Return what was given, by the names of `Settings`."""
         return self.model_dump(exclude={"engine"}, exclude_none=True)
+
+
+class RiskPart(_Part):
+    """`[risk]`: limits of the account; what is left out is `ftbt.risk.limits.Limits`' default.
+
+    With `limits = "none"` and nothing else there are none.
+    """
+
+    limits: Literal["default", "none"] = "default"
+    risk_per_trade: float | None = None
+    total_exposure: float | None = None
+    group_exposure: float | None = None
+    correlation: float | None = None
+    correlation_days: int | None = None
+    positions: int | None = None
+    trades_per_day: int | None = None
+    daily_loss: float | None = None
+    weekly_loss: float | None = None
+    drawdown: float | None = None
+    breaker_days: int | None = None
+    smallest_share: float | None = None
+
+    def given(self) -> dict[str, float | int]:
+        """Return the limits that were given, by the names of `Limits`."""
+        return self.model_dump(exclude={"limits"}, exclude_none=True)
+
+
+class AllocationPart(_Part):
+    """`[allocation]`: how several strategies share the account; see `ftbt.risk.allocation`.
+
+    Attributes:
+        method: `equal`, `inverse-volatility`, `equal-risk` or `fixed`.
+        weights: of `fixed`, one per strategy.
+        drawdown_aware: a strategy in a drawdown of its own trades with less.
+        cut_at: drawdown at which it trades with the least.
+        floor: that least part of its share.
+    """
+
+    method: str = "equal"
+    weights: Annotated[tuple[float, ...], BeforeValidator(_sequence)] = ()
+    drawdown_aware: bool = False
+    cut_at: float | None = None
+    floor: float | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return what was given, by the names of `Allocation`."""
+        return self.model_dump(exclude_none=True, exclude_defaults=True)
 
 
 class WalkForwardPart(_Part):
@@ -222,6 +270,8 @@ class Experiment(_Part):
     strategy: StrategyPart
     data: DataPart = Field(default_factory=DataPart)
     backtest: BacktestPart = Field(default_factory=BacktestPart)
+    risk: RiskPart = Field(default_factory=RiskPart)
+    allocation: AllocationPart = Field(default_factory=AllocationPart)
     walk_forward: WalkForwardPart = Field(default_factory=WalkForwardPart)
     search: SearchPart = Field(default_factory=SearchPart)
 
@@ -286,6 +336,7 @@ def make_experiment(
 
 
 _WANTED = {
+    "finite": "a finite number",
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
@@ -301,7 +352,7 @@ def _explain(problem: ErrorDetails, names: Mapping[str, str]) -> str:
     """Return one pydantic error in the project's words."""
     path = [str(item) for item in problem["loc"]]
     key, value, kind = ".".join(path), problem["input"], problem["type"]
-    name = names.get(key, key)
+    name = names.get(key) or _entry(path, names) or key
     context = problem.get("ctx", {})
     if kind == "extra_forbidden":
         known = _keys(path[:-1])
@@ -324,6 +375,12 @@ def _explain(problem: ErrorDetails, names: Mapping[str, str]) -> str:
         return f"{name} must have at least {context.get('min_length')} {unit}, not {value!r}"
     wanted = _WANTED.get(kind.partition("_")[0], problem["msg"].lower())
     return f"{name} must be {wanted}, not {value!r}"
+
+
+def _entry(path: list[str], names: Mapping[str, str]) -> str:
+    """Return how the user calls an entry of a list that has a name, else an empty text."""
+    listed = names.get(".".join(path[:-1]))
+    return f"{listed} number {int(path[-1]) + 1}" if listed and path[-1].isdigit() else ""
 
 
 def _model(path: Iterable[str]) -> type[BaseModel] | None:

@@ -115,3 +115,56 @@ def test_functions_stay_plain_when_compilation_is_switched_off(tmp_path: Path) -
         check=True,
     )
     assert done.stdout.startswith("<function outer")
+
+
+_TWO_RECORDS = """
+import sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from kept_function import second
+RECORDS = {"one": np.dtype([("a", "f8"), ("b", "i8"), ("c", "f8")]),
+           "other": np.dtype([("c", "f8"), ("a", "f8"), ("b", "i8")])}
+for name in sys.argv[2:]:
+    record = np.zeros(1, RECORDS[name])
+    record["b"], record["a"], record["c"] = 7, 0.5, 0.25
+    print(second(record[0]))
+"""
+_KEPT_FUNCTION = """
+from ftbt.compiled import compiled
+
+@compiled
+def inner(p, n):  # long enough to stay a function of its own
+    total = 0.0
+    for i in range(n):
+        for j in range(i, n):
+            if (i * j) % 7 == 3:
+                total += p.c * (p.b + i) - p.a * j
+            elif (i + j) % 5 == 1:
+                total -= p.c * p.a * (i - j) + p.b
+            else:
+                total *= 1.0 - p.c * 1e-3
+    return total
+
+@compiled
+def second(p):
+    return inner(p, 9) + inner(p, 17) + inner(p, int(p.b))
+"""
+
+
+def test_code_kept_by_two_processes_is_told_apart_by_a_third(tmp_path):
+    """Functions compiled for two record types in two processes both read their own fields."""
+    (tmp_path / "kept_function.py").write_text(_KEPT_FUNCTION)
+    script = tmp_path / "two_records.py"
+    script.write_text(_TWO_RECORDS)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+
+    def told(*names):
+        command = [sys.executable, str(script), str(tmp_path), *names]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        )
+        return [float(line) for line in done.stdout.split()]
+
+    alone = told("one")
+    assert alone == told("other") != [0.0]
+    assert told("one", "other") == told("other", "one") == alone * 2

@@ -1,4 +1,4 @@
-"""The state of one symbol in a run: its orders, its position, the trade in progress."""
+"""The state of one stretch of a symbol: its orders, its position, the trade in progress."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from backtrader.position import Position
 
 from ftbt.backtest.costs import funding_schedule, slippage_fraction
-from ftbt.backtest.result import TRADE, ExitReason, Role
+from ftbt.backtest.result import ExitReason, Role, Status
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Working
 from ftbt.data.market import Market
 from ftbt.data.precision import nearest_size
 
 NAN = float("nan")
+NOBODY = -1
 
 
 @dataclass(slots=True)
@@ -64,18 +65,43 @@ def _path(market: Market, detail: bool) -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stretch stands in a run.
+
+    Attributes:
+        number: of the stretch; at one time the books move in this order.
+        symbol: number of its symbol.
+        start: number on the run's clock of its first bar.
+        trade_from: bars at its front that only warm the lines up.
+    """
+
+    number: int = 0
+    symbol: int = 0
+    start: int = 0
+    trade_from: int = 0
+
+
 class Book:
-    """Orders, position and trades of one symbol.
+    """Orders, position and trade of one stretch of candles.
 
     Attributes:
         active: working orders, in the order they were sent.
+        held: entry's reference -> orders that were sent and are not transmitted yet.
         position: Backtrader's position object, signed size and mean price.
-        bar: index of the bar in progress.
+        bar: row of the bar in progress, -1 before the first one.
         price: last price seen, for marking.
+        finished: its last bar is over; nothing can be traded here any more.
         detail_rows: bar -> (first, stop) rows of the detail path that tile it, or (0, 0).
     """
 
-    def __init__(self, data: Any, market: Market, settings: Settings) -> None:
+    def __init__(
+        self, data: Any, market: Market, settings: Settings, place: Place | None = None
+    ) -> None:
+        place = place or Place()
+        self.number, self.symbol = place.number, place.symbol
+        self.start, self.trade_from = place.start, place.trade_from
+        self.last_bar = len(market.candles) - 1
         self.data = data
         self.stamps = data.lines.datetime  # how long it is says which bar is on
         self.market = market
@@ -84,8 +110,8 @@ class Book:
         self.leverage = min(settings.leverage, market.instrument.max_leverage)
         self.maintenance = 1.0 / (2.0 * market.instrument.max_leverage)
         self.active: list[Working] = []
+        self.held: dict[int, list[Working]] = {}
         self.position = Position()
-        self.trades: list[tuple[Any, ...]] = []
         self.trade: OpenTrade | None = None
         self.coarse = _path(market, detail=False)
         self.slip = slippage_fraction(market.candles.bars, settings).tolist()
@@ -93,6 +119,7 @@ class Book:
         self.detail_rows: list[tuple[int, int]] = []
         self._told: dict[Any, float] = {}  # tradeid -> size of the trade that Backtrader adds up
         self.bar = -1
+        self.finished = False
         self.opening = False  # inside the open of a bar
         self.time = 0
         self.price = NAN
@@ -104,6 +131,38 @@ class Book:
     def size(self) -> float:
         """Signed size of the position."""
         return float(self.position.size)
+
+    @property
+    def now(self) -> int:
+        """Number on the run's clock of the bar in progress."""
+        return self.start + self.bar
+
+    @property
+    def bar_time(self) -> int:
+        """Open of the bar in progress, ms UTC; `time` may be that of a detail bar."""
+        return self.coarse.time[self.bar]
+
+    @property
+    def owner(self) -> int:
+        """Sleeve that has the position or an order here, NOBODY when it is free."""
+        if self.trade is not None:
+            return self.trade.entry.sleeve
+        return next((working.sleeve for working in self.waiting()), NOBODY)
+
+    def waiting(self) -> list[Working]:
+        """Return all orders that have not ended, those that are not transmitted yet included."""
+        if not self.held:
+            return self.active
+        kept = [member for family in self.held.values() for member in family]
+        return self.active + [member for member in kept if member.status == Status.OPEN]
+
+    def opening_size(self, working: Working) -> float:
+        """Return the part of an order that would open or enlarge a position, 0 for none."""
+        if working.reduces:
+            return 0.0
+        if working.side * self.size >= 0.0:
+            return working.remaining
+        return max(0.0, nearest_size(working.remaining - abs(self.size), self.decimals))
 
     def move(self, signed: float, price: float) -> tuple[float, float]:
         """Change the position by *signed* at *price*; return the unsigned (opened, closed) parts.
@@ -147,7 +206,7 @@ class Book:
         """Carry a fill into the trade in progress; *opened* and *closed* are unsigned sizes."""
         if opened:
             if self.trade is None:
-                self.trade = OpenTrade(self.bar, self.time, working.side, working)
+                self.trade = OpenTrade(self.now, self.time, working.side, working)
             self.trade.bought += opened
             self.trade.bought_value += opened * price
             self.trade.largest = max(self.trade.largest, self.trade.bought - self.trade.sold)
@@ -155,12 +214,10 @@ class Book:
             self.trade.sold += closed
             self.trade.sold_value += closed * price
 
-    def finish_trade(self, exit_reason: int) -> None:
-        """Turn the trade in progress into a row of TRADE."""
-        trade = self.trade
-        if trade is None:
-            return
-        self.trade = None
+    def finish_trade(self, exit_reason: int) -> tuple[Any, ...]:
+        """End the trade in progress; return it as a row of TRADE."""
+        trade, self.trade = self.trade, None
+        assert trade is not None, "a position always has a trade"
         entry_price = trade.bought_value / trade.bought
         exit_price = trade.sold_value / trade.sold
         gross = trade.side * (trade.sold_value - trade.bought_value)
@@ -168,25 +225,21 @@ class Book:
         stop = trade.entry.stop
         risk = trade.largest * abs(entry_price - stop)
         mae, mfe = self._excursions(trade, entry_price)
-        row = (
-            trade.entry_bar, self.bar, trade.entry_time, self.time, trade.side, trade.largest,
+        return (
+            trade.entry_bar, self.now, trade.entry_time, self.time, trade.side, trade.largest,
             entry_price, exit_price, stop, *trade.entry.targets, gross, trade.fees, trade.funding,
             trade.slippage, net, net / risk if risk > 0 else NAN, mae, mfe,
             trade.entry.confidence, trade.entry.reason, exit_reason,
+            self.symbol, trade.entry.sleeve,
         )  # fmt: skip
-        self.trades.append(row)
 
     def _excursions(self, trade: OpenTrade, entry_price: float) -> tuple[float, float]:
-        bars = self.market.candles.bars[trade.entry_bar : self.bar + 1]
+        bars = self.market.candles.bars[trade.entry_bar - self.start : self.bar + 1]
         low, high = float(bars["low"].min()), float(bars["high"].max())
         worst, best = (low, high) if trade.side > 0 else (high, low)
         against = trade.side * (worst / entry_price - 1.0)
         favour = trade.side * (best / entry_price - 1.0)
         return min(0.0, against), max(0.0, favour)
-
-    def trade_records(self) -> Any:
-        """Return the finished trades as TRADE records."""
-        return np.array(self.trades, TRADE)
 
 
 def detail_rows(market: Market) -> list[tuple[int, int]]:

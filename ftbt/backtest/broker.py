@@ -9,119 +9,94 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-import backtrader as bt
-from backtrader.comminfo import CommInfoBase
 from backtrader.order import BuyOrder, SellOrder
 
-from ftbt.backtest.book import Book
+from ftbt.backtest.account_limits import AccountLimits
+from ftbt.backtest.book import NOBODY, Book, Place
+from ftbt.backtest.broker_base import PerpetualCommission, StrictBroker
 from ftbt.backtest.desk import Desk
 from ftbt.backtest.matching import walk
 from ftbt.backtest.order_checks import TRAILING
 from ftbt.backtest.order_entry import OrderEntry
+from ftbt.backtest.portfolio import Plan
 from ftbt.backtest.result import Kind, Status
 from ftbt.backtest.settings import Settings
+from ftbt.backtest.shares import Shares
 from ftbt.backtest.working import Working
 from ftbt.data.feed import to_bt_time
 from ftbt.data.market import Market
-from ftbt.data.precision import floor_size, round_price
+from ftbt.data.precision import round_price
 from ftbt.errors import StrategyBroken
-
-# What Backtrader's own broker offers to strategies, and why it can't be had here.
-_THE_MODEL = "an order decided at a close first trades in the next bar"
-_THE_COSTS = "fees, slippage and leverage are settings of the run, so that every result shows them"
-_REFUSED = {
-    "set_coc": _THE_MODEL,
-    "set_coo": _THE_MODEL,
-    "set_cash": "the capital is a setting of the run",
-    "setcash": "the capital is a setting of the run",
-    "add_cash": "the capital is a setting of the run",
-    "setcommission": _THE_COSTS,
-    "addcommissioninfo": _THE_COSTS,
-    "set_slippage_perc": _THE_COSTS,
-    "set_slippage_fixed": _THE_COSTS,
-    "set_shortcash": "longs and shorts of a perpetual are alike",
-    "set_filler": "orders fill as a whole",
-    "set_eosbar": "the market never closes",
-    "seteosbar": "the market never closes",
-}
+from ftbt.risk.allocation import Allocation
+from ftbt.strategy.records import Refusal
 
 
-class PerpetualCommission(CommInfoBase):
-    """Linear perpetual: sizes are fractions of a coin; values are signed notionals, as of stocks.
+class ModelBroker(StrictBroker):
+    """Fills orders by the execution model and keeps the account of a linear-perpetual trader.
 
-    Leverage limits what may be opened; it does not multiply what `order_target_value` or a sizer
-    asks for.
+    Attributes:
+        settings: money, costs, limits.
+        shared: several strategies trade the same symbols.
+        equity: at every close of the run's clock so far.
+        ended_early: a strategy has stopped the run.
     """
-
-    params = (("stocklike", False), ("commtype", CommInfoBase.COMM_PERC), ("percabs", True),
-              ("size_decimals", 3))  # fmt: skip
-
-    def getsize(self, price: float, cash: float) -> float:
-        """Return the size whose notional is *cash*, cut to the lot (Backtrader's cuts to 1)."""
-        size: float = floor_size(cash / price, self.p.size_decimals)
-        return size
-
-    def get_margin(self, price: float) -> float:
-        """Return the initial margin of one coin."""
-        return float(price / self.p.leverage)
-
-    def getvaluesize(self, size: float, price: float) -> float:
-        """Return the signed notional."""
-        return size * price
-
-    def getvalue(self, position: Any, price: float) -> float:
-        """Return the signed notional of *position*."""
-        return float(position.size * price)
-
-
-class ModelBroker(bt.BrokerBase):
-    """Fills orders by the execution model and keeps the account of a linear-perpetual trader."""
 
     def __init__(
         self,
         settings: Settings,
         last_bar: int,
         progress: Callable[[int, int], None] | None = None,
+        plan: Plan | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.last_bar = last_bar
         self.progress = progress
+        self.plan = plan
+        self.shared = plan is not None and len(plan.shares) > 1
         self.startingcash = self.startingvalue = settings.capital
         self.equity: list[float] = []
-        self.desk = Desk(settings, self._notify, self.getcommissioninfo)
+        self.ended_early = False
+        groups = None if plan is None else plan.joint.groups
+        self.limits = AccountLimits(settings.limits, settings.capital, groups)
+        shares = (1.0,) if plan is None else plan.shares
+        allocation = Allocation() if plan is None else plan.allocation
+        self.shares = Shares(shares, settings.capital, allocation)
+        self.desk = Desk(settings, self.limits, self._notify, self.getcommissioninfo)
         self.books = self.desk.books
         self.entry = OrderEntry(self.desk, self._notify, self.getcommissioninfo)
-        self.trade_from = 0
         self._notifications: collections.deque[Any] = collections.deque()
         self._value = settings.capital
-        self.finished = False
+        self._clock: list[int] = []
+        self._now = 0
+        self._coming: list[Book] = []
+        self._next_begin = 0
 
-    def __getattr__(self, name: str) -> NoReturn:
-        """Say why something of Backtrader's own broker is not here."""
-        if name in _REFUSED:
-            raise StrategyBroken(f"broker.{name}() is not supported: {_REFUSED[name]}")
-        raise AttributeError(f"the broker has no {name!r}")
-
-    def setcommission(self, *_: Any, **__: Any) -> None:
-        """Refuse: costs are settings of the run."""
-        self.__getattr__("setcommission")
-
-    def addcommissioninfo(self, *_: Any, **__: Any) -> None:
-        """Refuse: costs are settings of the run."""
-        self.__getattr__("addcommissioninfo")
-
-    def add_market(self, data: Any, market: Market) -> None:
+    def add_market(self, data: Any, market: Market, place: Place | None = None) -> None:
         """Make *market* tradable through the feed *data*."""
-        self.books[data] = Book(data, market, self.settings)
+        self.books[data] = Book(data, market, self.settings, place)
         commission = PerpetualCommission(
             commission=self.settings.taker_fee,
             leverage=self.books[data].leverage,
             size_decimals=market.instrument.size_decimals,
         )
-        super().addcommissioninfo(commission, name=data._name)  # noqa: SLF001 - no public name
+        self.comminfo[data._name] = commission  # noqa: SLF001 - no public name
+
+    def start(self) -> None:
+        """Get ready for the first bar."""
+        super().start()
+        books = list(self.books.values())
+        if self.plan is not None:
+            self._clock = self.plan.clock.tolist()
+        else:
+            self._clock = books[0].coarse.time
+        self._coming = sorted(books, key=lambda book: -book.start)
+        self.desk.several = len(books) > 1
+        self.limits.cover(books, self.desk.live)
+
+    # --- what setup strategies ask of any broker -----------------------------------------------
 
     def fill_rules(self, data: Any, rules: Any) -> None:
         """Write what holds for *data* into a RULES record."""
@@ -130,6 +105,31 @@ class ModelBroker(bt.BrokerBase):
         rules["min_notional"] = book.rules.min_notional
         rules["leverage"] = book.leverage
         rules["cost_rate"] = self.settings.taker_fee + self.settings.half_spread
+
+    def fill_view(self, owner: Any, view: Any) -> None:
+        """Write into a VIEW record what *owner* sizes by, and what the limits leave it."""
+        sleeve = owner.ftbt_sleeve
+        view["equity"] = self._value * self.shares.factor[sleeve]
+        self.limits.look(self.books[owner.data], sleeve, self._value, view["room"])
+
+    def refuse(self, owner: Any, intent: Any) -> None:
+        """Note the refusal in an INTENT record."""
+        rule, figure = Refusal(int(intent["refusal"])), float(intent["figure"])
+        book = self.books[owner.data]
+        self.desk.refuse(book, owner.ftbt_sleeve, rule, figure, float(intent["boundary"]))
+
+    def is_finished(self, data: Any) -> bool:
+        """Tell whether the last bar of *data* is over: what is ordered now can't trade any more."""
+        return self.books[data].finished
+
+    @property
+    def halted(self) -> bool:
+        """Whether a limit on losses is reached: entries that wait are to be withdrawn."""
+        return self.limits.halted
+
+    def has(self, owner: Any, data: Any) -> bool:
+        """Tell whether what is held in *data* is *owner*'s, and not another strategy's."""
+        return self.books[data].owner in (NOBODY, owner.ftbt_sleeve)
 
     # --- what Backtrader reads -----------------------------------------------------------------
 
@@ -191,9 +191,12 @@ class ModelBroker(bt.BrokerBase):
         return self._send(SellOrder, owner, data, size, keywords)
 
     def _send(self, make: Any, owner: Any, data: Any, size: float, keywords: dict[str, Any]) -> Any:
-        if self.books[data].bar < self.trade_from:
+        book = self.books.get(data)
+        if book is None or (owner is not None and data is not owner.data):
+            raise StrategyBroken(_stray(owner, data))
+        if book.bar < book.trade_from:
             raise StrategyBroken("an order was sent before the warm-up was over")
-        return self.entry.send(make, owner, data, size, keywords, late=self.finished)
+        return self.entry.send(make, owner, book, size, keywords)
 
     def cancel(self, order: Any) -> bool:
         """Cancel *order* if it still waits; return whether it did. See `OrderEntry.cancel`."""
@@ -203,22 +206,58 @@ class ModelBroker(bt.BrokerBase):
 
     def next(self) -> None:
         """Move every symbol's orders along the bar that has just been delivered."""
-        for book in self.books.values():
-            bar = book.stamps.lencount - 1
-            if bar > book.bar:
-                book.bar = bar
-                if book.active or book.position.size:
-                    self._walk_bar(book, bar)
-                    self._value = self.desk.equity()
-                else:  # most bars: nothing can happen, and nothing is at stake
-                    book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
-                if bar >= self.last_bar:
-                    self.finished = True
-                    self._finish(book)
-                    self._value = self.desk.equity()
-        self.equity.append(self._value)
-        if self.progress is not None and not len(self.equity) % 2000:
-            self.progress(len(self.equity), self.last_bar + 1)
+        now, self._now = self._now, self._now + 1
+        time, limits = self._clock[now], self.limits
+        if time >= limits.next_day:
+            limits.roll(time, self._value)
+        if now >= self._next_begin:
+            self._begin(now)
+        over = changed = False
+        for book in self.desk.live:
+            bar = book.bar = book.stamps.lencount - 1
+            if book.active or book.position.size or book.held:
+                self._move(book, bar)
+                changed = True
+            else:  # most bars: nothing can happen, and nothing is at stake
+                book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
+            if bar >= book.last_bar:
+                over = book.finished = True
+        if changed:
+            self._value = self.desk.equity()
+        if over:
+            self.desk.live[:] = [book for book in self.desk.live if not book.finished]
+        value = self._value
+        self.equity.append(value)
+        if value > limits.peak or value <= limits.watch:
+            limits.mark(value, time)
+        if limits.halted and not limits.off:
+            for book in self.desk.live:
+                self.entry.withdraw_entries(book)
+        if self.shares.shrinks:
+            self.shares.mark(self.desk.live)
+        if self.progress is not None and not self._now % 2000:
+            self.progress(self._now, self.last_bar + 1)
+
+    def _begin(self, now: int) -> None:
+        """Let the stretches begin that have their first bar at number *now* on the clock."""
+        live, coming = self.desk.live, self._coming
+        while coming and coming[-1].start <= now:
+            live.append(coming.pop())
+        live.sort(key=lambda book: book.number)
+        self._next_begin = coming[-1].start if coming else len(self._clock)
+
+    def _move(self, book: Book, bar: int) -> None:
+        """Move a book along a bar, its last one included; what that earns is its owner's."""
+        owner = book.owner if self.shares.shrinks else NOBODY
+        before = self.desk.cash
+        if book.active or book.position.size:
+            self._walk_bar(book, bar)
+        else:
+            book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
+        if bar >= book.last_bar:
+            self.desk.finish(book, book.slip[bar])
+        if owner != NOBODY:
+            self.shares.earn(owner, self.desk.cash - before)
 
     def _walk_bar(self, book: Book, bar: int) -> None:
         path = book.coarse
@@ -237,20 +276,16 @@ class ModelBroker(bt.BrokerBase):
             if working.kind in TRAILING and working.active:
                 _trail(working, book)
 
-    def _finish(self, book: Book) -> None:
-        """End the run flat for *book*."""
-        self.entry.cancel_held()
-        self.desk.finish(book, book.slip[book.bar])
-
     def stop_early(self) -> bool:
         """End the run at the current bar if it has not ended; return whether that was needed."""
-        if self.finished:
-            return False
-        self.finished = True
-        for book in self.books.values():
-            if book.bar >= 0:
-                self._finish(book)
+        if self.ended_early or not self.desk.live:
+            return self.ended_early
+        self.ended_early = True
+        for book in self.desk.live:
+            self.desk.finish(book, book.slip[book.bar])
+            book.finished = True
         self._value = self.desk.equity()
+        self.desk.live.clear()
         if self.equity:
             self.equity[-1] = self._value
         return True
@@ -266,6 +301,11 @@ class ModelBroker(bt.BrokerBase):
     def _notify(self, order: Any) -> None:
         if order.owner is not None:
             self._notifications.append(order.clone())
+
+
+def _stray(owner: Any, data: Any) -> str:
+    own, other = (getattr(one, "_name", repr(one)) for one in (owner.data, data))
+    return f"a strategy object made for {own} can't trade {other}: each symbol has its own"
 
 
 def _trail(working: Working, book: Book) -> None:

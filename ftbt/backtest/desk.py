@@ -5,7 +5,6 @@ It knows nothing of bars and paths (`matching.py`) nor of what Backtrader reads 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,41 +12,52 @@ import numpy as np
 from backtrader.order import BuyOrder, Order, SellOrder
 
 from ftbt.backtest import fills
-from ftbt.backtest.book import CLOSED_BY, NAN, Book
-from ftbt.backtest.result import FILL, ORDER, ExitReason, Kind, Role, Status
+from ftbt.backtest.account import Account
+from ftbt.backtest.account_limits import AccountLimits
+from ftbt.backtest.book import CLOSED_BY, Book
+from ftbt.backtest.result import (
+    FILL,
+    ORDER,
+    REFUSED,
+    TRADE,
+    ExitReason,
+    Kind,
+    Role,
+    Status,
+)
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Bracket, Working
 from ftbt.data.feed import to_bt_time
 from ftbt.data.precision import floor_size
+from ftbt.strategy.records import Refusal
 
-NO_MARGIN = "not enough margin"
 
-
-class Desk:
+class Desk(Account):
     """Account, fills and orders of one run.
 
     Attributes:
-        cash: capital plus all realised profit, fees and funding.
-        books: Backtrader feed -> the symbol's book.
+        limits: what the account may risk.
+        books: Backtrader feed -> its book, in the order in which they move.
         orders: every order of the run, in the order it was sent.
-        refused: why orders were not taken, words -> count.
     """
 
     def __init__(
         self,
         settings: Settings,
+        limits: AccountLimits,
         notify: Callable[[Any], None],
         commission: Callable[[Any], Any],
     ) -> None:
-        self.settings = settings
+        super().__init__(settings)
+        self.limits = limits
         self.notify = notify
         self.commission = commission
-        self.cash = settings.capital
         self.books: dict[Any, Book] = {}
         self.orders: list[Working] = []
         self.by_ref: dict[int, Working] = {}
         self.fills: list[tuple[Any, ...]] = []
-        self.refused: Counter[str] = Counter()
+        self.trades: list[tuple[Any, ...]] = []
+        self.refusals: list[tuple[Any, ...]] = []
 
     def enlist(self, working: Working) -> None:
         """Count *working* among the orders of the run."""
@@ -58,24 +68,11 @@ class Desk:
         """Return the orders with *numbers*, by age."""
         return [self.orders[number - 1] for number in sorted(numbers)]
 
-    def equity(self) -> float:
-        """Return the equity at the last prices."""
-        return self.cash + sum(b.profit(b.price) for b in self.books.values() if b.size)
-
-    def margin_used(self) -> float:
-        """Return the initial margin of all positions."""
-        return sum(abs(b.size) * b.price / b.leverage for b in self.books.values() if b.size)
-
-    def equity_at(self, book: Book, price: float) -> float:
-        """Return the equity when *book* trades at *price* and the others at their last."""
-        others = sum(b.profit(b.price) for b in self.books.values() if b is not book)
-        return self.cash + others + book.profit(price)
-
-    def liquidation_price(self, book: Book) -> float:
-        """Return the price at which equity falls to the maintenance margin, NaN for none."""
-        equity = self.equity_at(book, book.price)
-        level = fills.liquidation_price(book.size, book.price, equity, book.maintenance)
-        return float(level)
+    def refuse(self, book: Book, sleeve: int, rule: Refusal, figure: float, limit: float) -> None:
+        """Note what was not taken, and why."""
+        self.refusals.append(
+            (book.now, book.bar_time, int(rule), figure, limit, book.symbol, sleeve)
+        )
 
     def liquidate(self, book: Book, price: float) -> None:
         """Close the position by force; the loss ends where the equity ends (see `fill`)."""
@@ -83,9 +80,12 @@ class Desk:
 
     def _force(self, book: Book, price: float, plain: float, reason: ExitReason) -> None:
         """Close the position with an order of the broker's own."""
+        assert book.trade is not None, "a position always has a trade"
+        entry = book.trade.entry
         make = SellOrder if book.size > 0 else BuyOrder
-        owner = book.trade.entry.order.owner if book.trade is not None else None
-        order = make(owner=owner, data=book.data, size=abs(book.size), exectype=Order.Market)
+        order = make(
+            owner=entry.order.owner, data=book.data, size=abs(book.size), exectype=Order.Market
+        )
         order.addcomminfo(self.commission(book.data))
         working = Working(
             number=len(self.orders) + 1,
@@ -96,9 +96,11 @@ class Desk:
             size=abs(book.size),
             price=price,
             limit=price,
-            bar=book.bar,
+            bar=book.now,
             remaining=abs(book.size),
             exit_reason=int(reason),
+            symbol=book.symbol,
+            sleeve=entry.sleeve,
         )
         self.enlist(working)
         order.submit(None)
@@ -115,7 +117,7 @@ class Desk:
 
     def end(self, book: Book, working: Working, status: Status) -> None:
         """End *working* and everything that hangs on it."""
-        self.close_order(working, status, book.bar)
+        self.close_order(working, status, book.now)
         if working in book.active:
             book.active.remove(working)
         bracket = working.bracket
@@ -138,14 +140,14 @@ class Desk:
         size = working.remaining
         if working.reduces:
             size = min(size, abs(book.size)) if working.side * book.size < 0 else 0.0
+        size = self._may_begin(book, working, size)
         if size <= 0.0:
             self.end(book, working, Status.CANCELLED)
             return
         if not self._has_margin(book, working, size, price):
-            self.refused[NO_MARGIN] += 1
             self.end(book, working, Status.MARGIN)
             return
-        ruin = self._ruin(book, working)
+        ruin = self.ruin_price(book, working)
         beyond = working.side * (price - ruin) > 0.0  # False for NaN
         if beyond:
             price = plain = ruin
@@ -155,24 +157,23 @@ class Desk:
         book.active.remove(working)
         self._after_fill(book, working, size, price)
 
-    def _ruin(self, book: Book, working: Working) -> float:
-        """Return the price at which an exit and its fee leave nothing, NaN for none or an entry."""
-        if working.side * book.size >= 0.0:
-            return NAN
-        equity = self.equity_at(book, book.price)
-        fee = self.settings.taker_fee
-        return float(fills.liquidation_price(book.size, book.price, equity, fee))
+    def _may_begin(self, book: Book, working: Working, size: float) -> float:
+        """Return what of *size* the limit on trades a day leaves: what closes is always free."""
+        closes = abs(book.size) if working.side * book.size < 0.0 else 0.0
+        begins = (closes or not book.size) and book.opening_size(working) > 0.0
+        refused = self.limits.no_more_trades(working) if begins else None
+        if refused is None:
+            return size
+        self.refuse(book, working.sleeve, *refused)
+        return closes
 
     def _has_margin(self, book: Book, working: Working, size: float, price: float) -> bool:
-        after = book.size + working.side * size
-        if after * book.size >= 0.0 and abs(after) <= abs(book.size):
-            return True
-        others = sum(
-            abs(b.size) * b.price / b.leverage for b in self.books.values() if b is not book
-        )
-        needed = abs(after) * price / book.leverage + others
+        needed, there = self.needed_and_there(book, working, size, price)
         # A hair of tolerance: the size was cut at another price of the same value.
-        return needed <= self.equity_at(book, price) * (1.0 + 1e-9)
+        if needed <= there * (1.0 + 1e-9):
+            return True
+        self.refuse(book, working.sleeve, Refusal.NO_MARGIN, needed, there)
+        return False
 
     def _settle(
         self, book: Book, working: Working, size: float, price: float, plain: float, maker: bool
@@ -188,8 +189,8 @@ class Desk:
         self.cash += profit - fee
         reason = self._reason(working) if closed else 0
         self.fills.append(
-            (working.number, book.bar, book.time, working.side, size, price, fee, slippage,
-             int(maker), reason)
+            (working.number, book.now, book.time, working.side, size, price, fee, slippage,
+             int(maker), reason, book.symbol, working.sleeve)
         )  # fmt: skip
         self._trade_of(book, working, opened, closed, price, fee, slippage, reason)
         share = closed / size
@@ -202,7 +203,7 @@ class Desk:
             0.0, profit, book.size, book.position.price,
         )  # fmt: skip
         working.filled, working.remaining = size, 0.0
-        working.status, working.end_bar = Status.FILLED, book.bar
+        working.status, working.end_bar = Status.FILLED, book.now
         order.completed()
         self.notify(order)
 
@@ -216,8 +217,10 @@ class Desk:
             book.record(working, 0.0, closed, price)
             self._charge(book, fee * (closed / whole), slippage * (closed / whole))
             if opened or not book.size:
-                book.finish_trade(reason)
+                self.trades.append(book.finish_trade(reason))
         if opened:
+            if book.trade is None:
+                self.limits.count_trade()
             book.record(working, opened, 0.0, price)
             self._charge(book, fee * (opened / whole), slippage * (opened / whole))
 
@@ -266,12 +269,22 @@ class Desk:
                     self.end(book, child, Status.CANCELLED)
 
     def finish(self, book: Book, slip: float) -> None:
-        """End the run flat: cancel what waits, leave at the last close with cost."""
+        """End a stretch flat: cancel what waits, leave at the last close with cost."""
+        self.cancel_held(book)
         for working in list(book.active):
-            self.end(book, working, Status.CANCELLED)
+            if working.status == Status.OPEN:
+                self.end(book, working, Status.CANCELLED)
         if book.size:
             side = -1 if book.size > 0 else 1
             self._force(book, fills.slipped(side, book.price, slip), book.price, ExitReason.END)
+
+    def cancel_held(self, book: Book) -> None:
+        """Cancel what was sent with transmit=False and never transmitted."""
+        for family in book.held.values():
+            for member in family:
+                if member.status == Status.OPEN:
+                    self.end(book, member, Status.CANCELLED)
+        book.held.clear()
 
     def close_order(self, working: Working, status: Status, bar: int) -> None:
         """Mark *working* as ended without a fill, and tell its owner."""
@@ -295,3 +308,11 @@ class Desk:
     def fill_records(self) -> Any:
         """Return all fills of the run as FILL records."""
         return np.array(self.fills, FILL)
+
+    def trade_records(self) -> Any:
+        """Return all trades of the run, in the order in which they ended, as TRADE records."""
+        return np.array(self.trades, TRADE)
+
+    def refusal_records(self) -> Any:
+        """Return everything that was not taken as REFUSED records."""
+        return np.array(self.refusals, REFUSED)

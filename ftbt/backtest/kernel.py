@@ -21,6 +21,7 @@ from ftbt.backtest.kernel_records import (
     MARGIN,
     MARKET,
     NAN,
+    NO_MARGIN,
     OPEN,
     STOP_LIMIT,
     STOP_ROLE,
@@ -29,22 +30,23 @@ from ftbt.backtest.kernel_records import (
 )
 from ftbt.compiled import compiled
 from ftbt.data.precision import floor_size, nearest_size
+from ftbt.risk.limits import count_trade
 
 
 @compiled
 def equity_at(book, account, price):  # type: ignore[no-untyped-def]
-    """Return the equity when the symbol trades at *price*."""
-    return account.cash + book.position * (price - book.mean)
+    """Return the equity when the symbol trades at *price*, and the others at their last."""
+    return account.cash + account.others + book.position * (price - book.mean)
 
 
 @compiled
-def add_order(book, side, kind, role, size, price, limit, parent):  # type: ignore[no-untyped-def]
+def add_order(book, account, side, kind, role, size, price, limit, parent):  # type: ignore[no-untyped-def]
     """Put a new order into the book; return its slot."""
-    book.orders += 1
+    account.orders += 1
     place = book.n
     book.n += 1
     slot = book.slot[place]
-    slot.number = book.orders
+    slot.number = account.orders
     slot.parent = parent
     slot.bar = book.bar
     slot.side = side
@@ -148,6 +150,8 @@ def _finish_trade(book, reason):  # type: ignore[no-untyped-def]
     row.confidence = book.confidence
     row.entry_reason = book.reason
     row.exit_reason = reason
+    row.symbol = book.symbol
+    row.strategy = book.owner
 
 
 @compiled
@@ -205,12 +209,30 @@ def _after_fill(book, slot, size, price):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def refuse(book, account, rule, figure, limit):  # type: ignore[no-untyped-def]
+    """Write down what was not taken, and why."""
+    row = book.refusal[book.n_refusals]
+    book.n_refusals += 1
+    row.bar = book.bar
+    row.time = account.time
+    row.rule = rule
+    row.figure = figure
+    row.limit = limit
+    row.symbol = book.symbol
+    row.strategy = book.owner
+
+
+@compiled
 def _has_margin(book, account, side, size, price):  # type: ignore[no-untyped-def]
     after = book.position + side * size
     if abs(after) <= abs(book.position):
         return True
-    needed = abs(after) * price / book.leverage
-    return needed <= equity_at(book, account, price) * (1.0 + 1e-9)
+    needed = abs(after) * price / book.leverage + account.others_margin
+    equity = equity_at(book, account, price)
+    if needed <= equity * (1.0 + 1e-9):
+        return True
+    refuse(book, account, NO_MARGIN, needed, equity)
+    return False
 
 
 @compiled
@@ -224,7 +246,6 @@ def fill(book, account, slot, price, plain, maker):  # type: ignore[no-untyped-d
         end_order(book, slot, CANCELLED)
         return
     if not _has_margin(book, account, side, size, price):
-        book.no_margin += 1
         end_order(book, slot, MARGIN)
         return
     ruin = NAN
@@ -262,6 +283,10 @@ def _settle(book, account, slot, size, price, plain, maker):  # type: ignore[no-
     row.slippage = slippage
     row.maker = 1 if maker else 0
     row.reason = reason
+    row.symbol = book.symbol
+    row.strategy = book.owner
+    if opened > 0.0 and book.trading == 0:
+        count_trade(account.risk)
     _record(book, side, opened, closed, price, fee, slippage, reason)
     _close_slot(book, slot, FILLED)
     slot.remaining = 0.0
@@ -272,7 +297,8 @@ def _settle(book, account, slot, size, price, plain, maker):  # type: ignore[no-
 def force(book, account, price, plain, reason):  # type: ignore[no-untyped-def]
     """Close the position with an order of the broker's own."""
     side = -1 if book.position > 0.0 else 1
-    place = add_order(book, side, MARKET, EXIT_ROLE, abs(book.position), price, price, 0)
+    size = abs(book.position)
+    place = add_order(book, account, side, MARKET, EXIT_ROLE, size, price, price, 0)
     slot = book.slot[place]
     slot.exit_reason = reason
     fill(book, account, slot, price, plain, False)
@@ -290,12 +316,12 @@ def pay_funding(book, account, rate, price):  # type: ignore[no-untyped-def]
 @compiled
 def liquidation_level(book, account):  # type: ignore[no-untyped-def]
     """Return the price at which equity falls to the maintenance margin, NaN for none."""
-    equity = equity_at(book, account, book.price)
+    equity = equity_at(book, account, book.price) - account.others_maintenance
     return fills.liquidation_price(book.position, book.price, equity, book.maintenance)
 
 
 @compiled
-def _write_order(slot, orders):  # type: ignore[no-untyped-def]
+def _write_order(book, slot, orders):  # type: ignore[no-untyped-def]
     row = orders[slot.number - 1]
     row.id = slot.number
     row.parent = slot.parent
@@ -309,38 +335,49 @@ def _write_order(slot, orders):  # type: ignore[no-untyped-def]
     row.filled = slot.filled
     row.status = slot.status
     row.end_bar = slot.end_bar
+    row.symbol = book.symbol
+    row.strategy = book.owner
 
 
 @compiled
-def write_down(book, orders, fill_table, trades):  # type: ignore[no-untyped-def]
-    """Move what has ended from the book to the tables: orders, fills, trades."""
+def write_down(book, account, orders, fill_table, trades, refusals):  # type: ignore[no-untyped-def]
+    """Move what has ended from the book to the tables: orders, fills, trades, refusals."""
     kept = 0
     for k in range(book.n):
         if book.slot[k].status != OPEN:
-            _write_order(book.slot[k], orders)
+            _write_order(book, book.slot[k], orders)
             continue
         if kept != k:
             book.slot[kept] = book.slot[k]
         kept += 1
     book.n = kept
     for k in range(book.n_fills):
-        fill_table[book.fills] = book.fill[k]
-        book.fills += 1
+        fill_table[account.fills] = book.fill[k]
+        account.fills += 1
     book.n_fills = 0
     for k in range(book.n_trades):
-        trades[book.trades] = book.trade[k]
-        book.trades += 1
+        trades[account.trades] = book.trade[k]
+        account.trades += 1
     book.n_trades = 0
+    for k in range(book.n_refusals):
+        refusals[account.refusals] = book.refusal[k]
+        account.refusals += 1
+    book.n_refusals = 0
 
 
 @compiled
-def excursions(bars, trades, count):  # type: ignore[no-untyped-def]
+def excursions(bars, stretches, trades, count):  # type: ignore[no-untyped-def]
     """Write into the first *count* trades how far the price went against and for them."""
     for n in range(count):
         row = trades[n]
-        low = bars[row.entry_bar].low
-        high = bars[row.entry_bar].high
-        for i in range(row.entry_bar + 1, row.exit_bar + 1):
+        shift = 0
+        for s in range(stretches.shape[0]):
+            one = stretches[s]
+            if one.symbol == row.symbol and one.first <= row.entry_bar - one.start < one.count:
+                shift = one.offset - one.start
+        low = bars[row.entry_bar + shift].low
+        high = bars[row.entry_bar + shift].high
+        for i in range(row.entry_bar + 1 + shift, row.exit_bar + 1 + shift):
             low = min(low, bars[i].low)
             high = max(high, bars[i].high)
         worst = low if row.side > 0 else high

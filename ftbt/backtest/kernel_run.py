@@ -1,10 +1,15 @@
-"""The loop over all bars, compiled: fills by `kernel_walk`, decisions by `decide`."""
+"""The loop over the clock, compiled: fills by `kernel_walk`, decisions by `decide`.
+
+At each time all symbols' bars are walked first, in order; then the limits are marked; then the
+strategies decide, in order of their legs. While no symbol has an order or a position the loop goes
+straight to the next setup.
+"""
 
 from __future__ import annotations
 
 import math
 
-from ftbt.backtest.kernel import add_order, end_order, equity_at, excursions, write_down
+from ftbt.backtest.kernel import add_order, end_order, excursions, refuse, write_down
 from ftbt.backtest.kernel_records import (
     CANCELLED,
     ENTRY_ROLE,
@@ -22,26 +27,33 @@ from ftbt.backtest.kernel_records import (
 from ftbt.backtest.kernel_walk import begin, finish, pass_by, reaches, set_band, walk
 from ftbt.compiled import compiled
 from ftbt.data.precision import nearest_size
+from ftbt.data.timeframe import DAY_MS
+from ftbt.risk.allocation import drawdown_scale
+from ftbt.risk.limits import look, mark, roll
 from ftbt.strategy.decide import decide
 from ftbt.strategy.records import CANCEL, ENTER, EXIT, NOTHING
 
+_DAY = DAY_MS
+
 
 @compiled
-def _child(book, entry, kind, role, size, price):  # type: ignore[no-untyped-def]
+def _child(book, account, entry, kind, role, size, price):  # type: ignore[no-untyped-def]
     """Put a stop or target of *entry* into the book; it waits for the entry's fill."""
     parent = book.slot[entry].number
-    place = add_order(book, -book.slot[entry].side, kind, role, size, price, price, parent)
+    side = -book.slot[entry].side
+    place = add_order(book, account, side, kind, role, size, price, price, parent)
     book.slot[place].active = 0
     book.slot[place].reduces = 1
     return place
 
 
 @compiled
-def _enter(book, intent, p):  # type: ignore[no-untyped-def]
+def _enter(book, account, intent, p):  # type: ignore[no-untyped-def]
     """Put the entry with its stop and targets into the book."""
     kind = intent.kind
     limit = intent.limit if kind == STOP_LIMIT else intent.entry
-    entry = add_order(book, intent.side, kind, ENTRY_ROLE, intent.size, intent.entry, limit, 0)
+    side, size, price = intent.side, intent.size, intent.entry
+    entry = add_order(book, account, side, kind, ENTRY_ROLE, size, price, limit, 0)
     book.target_hit = 0
     book.stop = intent.stop
     book.target1 = intent.target1
@@ -50,14 +62,14 @@ def _enter(book, intent, p):  # type: ignore[no-untyped-def]
     book.reason = intent.reason
     size1 = 0.0 if math.isnan(intent.target1) else intent.size1
     size2 = 0.0 if math.isnan(intent.target2) else intent.size - intent.size1
-    stop = _child(book, entry, STOP, STOP_ROLE, intent.size, intent.stop)
+    stop = _child(book, account, entry, STOP, STOP_ROLE, intent.size, intent.stop)
     if size1 > 0.0 and size2 > 0.0:
         size2 = nearest_size(size2, book.decimals)
         book.slot[stop].break_even = p.break_even
     if size1 > 0.0:
-        _child(book, entry, LIMIT, TARGET1_ROLE, size1, intent.target1)
+        _child(book, account, entry, LIMIT, TARGET1_ROLE, size1, intent.target1)
     if size2 > 0.0:
-        _child(book, entry, LIMIT, TARGET2_ROLE, size2, intent.target2)
+        _child(book, account, entry, LIMIT, TARGET2_ROLE, size2, intent.target2)
 
 
 @compiled
@@ -69,64 +81,79 @@ def _entry_place(book):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _look(book, view, equity, entry):  # type: ignore[no-untyped-def]
-    """Write into *view* what the strategy knows of its position at the close of the bar."""
-    held = book.position != 0.0
-    view.position = book.position
+def _look(book, view, mine, entry):  # type: ignore[no-untyped-def]
+    """Write into *view* what a strategy knows of its position at the close of the bar."""
+    held = mine and book.position != 0.0
+    view.position = book.position if held else 0.0
     view.bars_held = book.bar - book.filled_bar + 1 if held else 0
     view.pending = 0
-    if entry >= 0 and not held:
+    if mine and entry >= 0 and not held:
         view.pending = book.slot[entry].side
         view.pending_bars = book.bar - book.asked_bar
-    view.leaving = book.leaving
-    view.equity = equity
+    view.leaving = book.leaving if held else 0
 
 
 @compiled
-def _act(book, intent, p, entry):  # type: ignore[no-untyped-def]
+def _act(book, account, intent, p, entry):  # type: ignore[no-untyped-def]
     """Turn the intent into orders."""
     if intent.action == ENTER:
-        _enter(book, intent, p)
+        _enter(book, account, intent, p)
         book.asked_bar = book.bar
+        book.wake = book.bar + p.valid_bars
         book.leaving = 0
     elif intent.action == CANCEL:
         end_order(book, book.slot[entry], CANCELLED)
     elif intent.action == EXIT:
         side = -1 if book.position > 0.0 else 1
-        place = add_order(book, side, MARKET, EXIT_ROLE, abs(book.position), NAN, NAN, 0)
+        size = abs(book.position)
+        place = add_order(book, account, side, MARKET, EXIT_ROLE, size, NAN, NAN, 0)
         book.slot[place].reduces = 1
         book.slot[place].exit_reason = intent.exit_reason
         book.leaving = 1
 
 
 @compiled
-def _next_heard(heard, setups, k, least, sided):  # type: ignore[no-untyped-def]
-    """Return the number, from *k* on, of what is first said at bar *least* or later.
-
-    Who is flat hears nothing but setups with a side (*sided*).
-    """
-    while k < heard.shape[0] and (heard[k] < least or (sided and setups[k].side == 0)):
-        k += 1
-    return k
+def _idle(book):  # type: ignore[no-untyped-def]
+    return book.n == 0 and book.position == 0.0
 
 
 @compiled
-def _glide(book, account, bars, i, until, funding_open, funding_inside, stop, equity):  # type: ignore[no-untyped-def]
-    """Move along the bars before *until* that reach nothing; return the first bar that may.
+def _next_time(legs, stretches, heard, setups, i, last):  # type: ignore[no-untyped-def]
+    """Return the next time, from *i* on, at which any leg has a setup with a side.
 
-    That one may have begun (`book.begun`). Bars with detail are left to `_walk_detail`.
+    Who is flat hears nothing else.
     """
-    while i < until and stop[i] == 0:
-        bar = bars[i]
-        if funding_open[i] != 0.0:
-            begin(book, account, bar, funding_open[i])
-            book.begun = i
-        if reaches(book, account, bar):
-            break
-        pass_by(book, account, bar, funding_inside[i])
-        equity[i] = equity_at(book, account, bar.close)
-        i += 1
-    return i
+    said = last
+    for n in range(legs.shape[0]):
+        leg = legs[n]
+        start = stretches[leg.stretch].start
+        least = max(i - start, leg.first)
+        k = leg.k
+        while k < leg.stop and (heard[k] < least or setups[k].side == 0):
+            k += 1
+        leg.k = k
+        if k < leg.stop:
+            said = min(said, start + heard[k])
+    return said
+
+
+@compiled
+def _add_others(books, mine, account):  # type: ignore[no-untyped-def]
+    """Note what the other symbols' positions are worth, tie up and need."""
+    profit = 0.0
+    margin = 0.0
+    maintenance = 0.0
+    for s in range(books.shape[0]):
+        book = books[s]
+        if s == mine or book.position == 0.0:
+            continue
+        profit += book.position * (book.price - book.mean)
+        notional = abs(book.position) * book.price
+        margin += notional / book.leverage
+        maintenance += notional * book.maintenance
+    account.others = profit
+    account.others_margin = margin
+    account.others_maintenance = maintenance
 
 
 @compiled
@@ -137,103 +164,292 @@ def _walk_detail(book, account, rows, funded, first, stop, slip, tables):  # typ
         begin(book, account, rows[row], at_open[row])
         if reaches(book, account, rows[row]):
             walk(book, account, rows[row], slip, inside[row])
-            write_down(book, *tables)
+            write_down(book, account, *tables)
             set_band(book, account)
         else:
             pass_by(book, account, rows[row], inside[row])
 
 
 @compiled
-def _decide(book, account, bar, setup, p, rules, view, intent, equity):  # type: ignore[no-untyped-def]
-    """Let the strategy decide at the close of *bar*, and do what it says."""
+def _walk_bar(book, account, bars, row, costs, detail, tables):  # type: ignore[no-untyped-def]
+    """Move the book along one bar."""
+    slip, funding_open, funding_inside = costs
+    detail_bars, detail_funded, row_first, row_stop = detail
+    if row_stop[row] > 0:
+        first, stop = row_first[row], row_stop[row]
+        _walk_detail(book, account, detail_bars, detail_funded, first, stop, slip[row], tables)
+        return
+    if book.begun != book.bar:
+        begin(book, account, bars[row], funding_open[row])
+    if reaches(book, account, bars[row]):
+        walk(book, account, bars[row], slip[row], funding_inside[row])
+        write_down(book, account, *tables)
+        set_band(book, account)
+    else:
+        pass_by(book, account, bars[row], funding_inside[row])
+
+
+@compiled
+def _profit(books):  # type: ignore[no-untyped-def]
+    """Return the open profit of all positions at their last prices."""
+    profit = 0.0
+    for s in range(books.shape[0]):
+        if books[s].position != 0.0:
+            profit += books[s].position * (books[s].price - books[s].mean)
+    return profit
+
+
+@compiled
+def _rescale(books, sleeves, account):  # type: ignore[no-untyped-def]
+    """Let each strategy's share follow its drawdown."""
+    for n in range(sleeves.shape[0]):
+        sleeve = sleeves[n]
+        value = sleeve.start + sleeve.earned
+        for s in range(books.shape[0]):
+            if books[s].owner == n and books[s].position != 0.0:
+                value += books[s].position * (books[s].price - books[s].mean)
+        sleeve.peak = max(sleeve.peak, value)
+        sleeve.scale = drawdown_scale(value, sleeve.peak, account.cut_at, account.floor)
+
+
+@compiled
+def _hold(books, mine, holdings, groups, day):  # type: ignore[no-untyped-def]
+    """Write into *holdings* what every symbol ties up; *mine*: number of the stretch that asks."""
+    row = min(max(day, 0), groups.shape[0] - 1)
+    for n in range(holdings.shape[0]):
+        holdings[n].size = 0.0
+        holdings[n].waiting = 0.0
+        holdings[n].group = groups[row, n]
+    for s in range(books.shape[0]):
+        book = books[s]
+        one = holdings[book.symbol]
+        if s == mine:
+            one.leverage = book.leverage
+        if _idle(book):
+            continue
+        one.leverage = book.leverage
+        one.size = abs(book.position)
+        one.price = book.price
+        entry = _entry_place(book)
+        if entry >= 0:
+            one.waiting = book.slot[entry].remaining
+            one.waiting_price = book.slot[entry].limit
+
+
+@compiled
+def _decide(book, books, account, sleeves, leg, bar, setup, p, rules, market, view, intent):  # type: ignore[no-untyped-def]
+    """Let a leg decide at the close of *bar*, and do what it says; return what it did."""
+    holdings, groups, first_day = market
+    idle = _idle(book)
+    mine = not idle and book.owner == leg.sleeve
     if book.position == 0.0:
         book.leaving = 0
     entry = _entry_place(book)
-    _look(book, view, equity, entry)
+    _look(book, view, mine, entry)
+    sleeve = sleeves[leg.sleeve]
+    equity = account.risk.equity
+    view.equity = equity * (sleeve.share * sleeve.scale)
+    view.room.halted = account.risk.halted
+    if setup.side != 0 and view.position == 0.0 and view.pending == 0:
+        _hold(books, leg.stretch, holdings, groups, bar.time // _DAY - first_day)
+        taken = 0 if idle or mine else 1
+        look(account.risk, holdings, book.symbol, taken, equity, view.room)
     decide(view, setup, bar, p, rules, intent)
+    owner = book.owner
+    book.owner = leg.sleeve
     if intent.refusal != 0:
-        book.refused[intent.refusal] += 1
-    if intent.action != NOTHING:
-        _act(book, intent, p, entry)
+        refuse(book, account, intent.refusal, intent.figure, intent.boundary)
+    if intent.action == NOTHING:
+        if not idle:
+            book.owner = owner
+        return NOTHING
+    _act(book, account, intent, p, entry)
+    if books.shape[0] == 1:  # with several, it is set at each bar anyway
         set_band(book, account)
+    return intent.action
+
+
+@compiled
+def _walk_all(  # type: ignore[no-untyped-def]
+    i, bars, costs, detail, stretches, parameters, books, account, sleeves, tables
+):
+    """Move every book that has an order or a position along its bar at time number *i*."""
+    several = books.shape[0] > 1
+    for s in range(books.shape[0]):
+        book = books[s]
+        row = i - stretches[s].start
+        if row < 0 or row >= stretches[s].count or _idle(book):
+            continue
+        book.bar = i
+        before = account.cash
+        if several:
+            _add_others(books, s, account)
+            set_band(book, account)
+        place = row + stretches[s].offset
+        _walk_bar(book, account, bars, place, costs, detail, tables)
+        if row == stretches[s].count - 1:
+            finish(book, account, costs[0][place])
+            write_down(book, account, *tables)
+        if book.filled_bar == i:
+            book.wake = i + parameters[book.owner].max_bars - 1
+        if account.shrinks == 1:
+            sleeves[book.owner].earned += account.cash - before
+
+
+@compiled
+def _hear(leg, heard, row):  # type: ignore[no-untyped-def]
+    """Tell whether the leg says something at its bar *row*; `k` then numbers what."""
+    k = leg.k
+    while k < leg.stop and heard[k] < row:
+        k += 1
+    leg.k = k
+    return k < leg.stop and heard[k] == row
+
+
+@compiled
+def _awake(book, leg, account, i):  # type: ignore[no-untyped-def]
+    """Tell whether the leg has to decide without a setup: by time, or because of a limit."""
+    if _idle(book) or book.owner != leg.sleeve:
+        return False
+    return i >= book.wake or (account.risk.halted == 1 and book.position == 0.0)
+
+
+@compiled
+def _busy(books):  # type: ignore[no-untyped-def]
+    """Return how many books have an order or a position, and the last of them."""
+    count = 0
+    last = 0
+    for s in range(books.shape[0]):
+        if not _idle(books[s]):
+            count += 1
+            last = s
+    return count, last
+
+
+@compiled
+def _until(legs, stretches, heard, book, only, i):  # type: ignore[no-untyped-def]
+    """Return the first time, from *i* on, at which anybody may have to decide.
+
+    At the latest the last bar of the stretch number *only*.
+    """
+    stretch = stretches[only]
+    until = min(stretch.start + stretch.count - 1, max(book.wake, i))
+    for n in range(legs.shape[0]):
+        leg = legs[n]
+        start = stretches[leg.stretch].start
+        _hear(leg, heard, max(i - start, leg.first))
+        if leg.k < leg.stop:
+            until = min(until, start + heard[leg.k])
+    return until
+
+
+@compiled
+def _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equity):  # type: ignore[no-untyped-def]
+    """Move the only busy book along the bars before *until* that reach nothing.
+
+    Return the first time that needs a closer look; its bar may have begun (`book.begun`). Most of a
+    run is spent here: bars with detail, decisions and other books are left to the loop.
+    """
+    funding_open, funding_inside = funding
+    risk = account.risk
+    waits = book.position == 0.0
+    while i < until and row_stop[i + shift] == 0 and not (waits and risk.halted == 1):
+        bar = bars[i + shift]
+        if clock[i] >= risk.next_day:
+            roll(risk, clock[i])
+        if funding_open[i + shift] != 0.0:
+            book.bar = i
+            begin(book, account, bar, funding_open[i + shift])
+            book.begun = i
+        if reaches(book, account, bar):
+            break
+        pass_by(book, account, bar, funding_inside[i + shift])
+        worth = account.cash + book.position * (book.price - book.mean)
+        equity[i] = worth
+        mark(risk, worth, clock[i])
+        i += 1
+    return i
 
 
 @compiled
 def run(  # type: ignore[no-untyped-def]
-    bars, heard, setups, silence, p, rules, book, account, view, intent, first, costs, detail,
-    tables, equity,
+    clock, bars, costs, detail, stretches, legs, heard, setups, silence, parameters, rules,
+    books, account, sleeves, market, view, intent, tables, equity,
 ):  # fmt: skip
-    """Run all bars; results go into *tables* (orders, fills, trades), *book* and *equity*.
+    """Run all bars; results go into *tables* and *equity*.
 
     Args:
-        bars: the candles.
-        heard: the bars at which the rule says something.
-        setups: what it says there.
+        clock: opens of all bars of any stretch, shape (n,).
+        bars: the candles of all stretches, one after the other.
+        costs: slippage, funding at the open and inside, of each of *bars*.
+        detail: detail bars, (their funding at open, inside), and for each of *bars* the first and
+            last row that tile it (0, 0 for none).
+        stretches: where each one lies.
+        legs: what each strategy object says lies where.
+        heard: numbers of the bars, in their stretch, at which the rules say something.
+        setups: what they say there.
         silence: a setup that says nothing.
-        p: parameters that `decide` reads.
-        rules: what holds for the symbol.
-        book: fresh, with the symbol's rules; has the counts afterwards.
-        account: fresh, with capital and fees.
+        parameters: what `decide` reads, one record a sleeve.
+        rules: what holds for each stretch's symbol.
+        books: fresh, one a stretch, with the symbols' rules.
+        account: fresh, with capital, fees and limits; has the counts afterwards.
+        sleeves: fresh, with shares.
+        market: room for holdings, groups of symbols by day, the first of these days.
         view: room for what `decide` is told.
         intent: room for what it says.
-        first: the first bar at whose close the strategy may decide.
-        costs: slippage, funding at the open and inside, per bar.
-        detail: detail bars, (their funding at open, inside), and for each bar the first and last
-            row that tile it (0, 0 for none).
-        tables: large enough.
-        equity: as long as *bars*.
+        tables: large enough: orders, fills, trades, refusals.
+        equity: as long as *clock*.
     """
-    slip, funding_open, funding_inside = costs
-    detail_bars, detail_funded, row_first, row_stop = detail
-    last = bars.shape[0] - 1
-    k = 0  # the next setup
-    wake = 0  # a held or waiting order needs a decision from this bar on, even without a setup
+    last = clock.shape[0] - 1
+    funding = (costs[1], costs[2])
+    busy, only = 0, 0
     i = 0
     while True:
-        flat = book.n == 0 and book.position == 0.0
-        k = _next_heard(heard, setups, k, max(i, first), flat)
-        said = min(heard[k], last) if k < heard.shape[0] else last
-        if flat:
+        if busy == 0:
+            said = _next_time(legs, stretches, heard, setups, i, last)
             equity[i : said + 1] = account.cash
             i = said
-            book.bar = i
-            book.price = bars[i].close
-        else:
-            until = min(said, max(wake, i))
-            i = _glide(
-                book, account, bars, i, until, funding_open, funding_inside, row_stop, equity
+        elif busy == 1 and account.shrinks == 0:
+            book = books[only]
+            if books.shape[0] > 1:
+                _add_others(books, only, account)
+                set_band(book, account)
+            shift = stretches[only].offset - stretches[only].start
+            until = _until(legs, stretches, heard, book, only, i)
+            i = _glide(book, account, clock, bars, shift, i, until, funding, detail[3], equity)
+        account.time = clock[i]
+        roll(account.risk, clock[i])
+        if busy > 0:
+            _walk_all(
+                i, bars, costs, detail, stretches, parameters, books, account, sleeves, tables
             )
-            book.bar = i
-            if row_stop[i] > 0:
-                rows = detail_bars
-                _walk_detail(
-                    book, account, rows, detail_funded, row_first[i], row_stop[i], slip[i], tables
-                )
-            else:
-                if book.begun != i:
-                    begin(book, account, bars[i], funding_open[i])
-                if reaches(book, account, bars[i]):
-                    walk(book, account, bars[i], slip[i], funding_inside[i])
-                    write_down(book, *tables)
-                    set_band(book, account)
-                else:
-                    pass_by(book, account, bars[i], funding_inside[i])
-            if i == last:
-                finish(book, account, slip[i])
-            equity[i] = equity_at(book, account, book.price)
-            if book.filled_bar == i:
-                wake = i + p.max_bars - 1
+            equity[i] = account.cash + _profit(books)
+            mark(account.risk, equity[i], clock[i])
+            if account.shrinks == 1:
+                _rescale(books, sleeves, account)
         if i == last:
             break
-        k = _next_heard(heard, setups, k, i, False)
-        speaks = k < heard.shape[0] and heard[k] == i
-        if speaks or i >= wake:
-            setup = setups[k] if speaks else silence
-            _decide(book, account, bars[i], setup, p, rules, view, intent, equity[i])
-            if intent.action == ENTER:
-                wake = i + p.valid_bars
-            elif intent.action == CANCEL:
-                write_down(book, *tables)
+        for n in range(legs.shape[0]):
+            leg = legs[n]
+            stretch = stretches[leg.stretch]
+            row = i - stretch.start
+            if row < leg.first or row >= stretch.count - 1:
+                continue
+            speaks = _hear(leg, heard, row)
+            book = books[leg.stretch]
+            if not (speaks or _awake(book, leg, account, i)):
+                continue
+            bar = bars[row + stretch.offset]
+            book.bar = i
+            book.price = bar.close
+            setup = setups[leg.k] if speaks else silence
+            p = parameters[leg.sleeve]
+            symbol = rules[leg.stretch]
+            done = _decide(
+                book, books, account, sleeves, leg, bar, setup, p, symbol, market, view, intent
+            )
+            if done != NOTHING or book.n_refusals > 0:
+                write_down(book, account, *tables)
+        busy, only = _busy(books)
         i += 1
-    write_down(book, *tables)
-    excursions(bars, tables[2], book.trades)
+    excursions(bars, stretches, tables[2], account.trades)

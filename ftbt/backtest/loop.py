@@ -1,15 +1,17 @@
-"""The bar loop of research runs: Backtrader's own, without what one feed and one strategy need not.
+"""The bar loop of research runs: Backtrader's own, without what strategies of one data need not.
 
 Backtrader's loop asks at every bar which feed comes next, moves each line through three layers of
 calls, and collects notifications that mostly do not exist; that is two thirds of the time of a
 plain run. Here the same user code is called in the same order, with the same lines, lengths and
-statuses. Whatever is not covered - several feeds, observers, writers - takes Backtrader's loop.
+statuses. Whatever is not covered - observers, writers - takes Backtrader's loop.
 """
 
 # ruff: noqa: SLF001 - a loop of Backtrader's moves what Backtrader keeps to itself
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import backtrader as bt
@@ -17,65 +19,105 @@ import backtrader as bt
 _NAN = float("nan")
 _TOLD_EACH_BAR = ("_notify", "notify_cashvalue", "notify_fund")
 
+Step = Callable[[int], None]
+
 
 class BarLoop(bt.Cerebro):
-    """A Cerebro with a quick research loop."""
+    """A Cerebro with a quick research loop, for the project's broker and gated strategies."""
 
     def _runonce(self, runstrats: list[Any]) -> None:
-        if len(runstrats) == len(self.datas) == 1 and self._is_simple(runstrats[0]):
-            self._run_simple(runstrats[0], self.datas[0])
+        if all(map(self._is_simple, runstrats)):
+            self._run_simple(runstrats)
         else:
             super()._runonce(runstrats)
 
     def _is_simple(self, strategy: Any) -> bool:
         observers = strategy._lineiterators[bt.LineIterator.ObsType]
-        usual = type(strategy)._oncepost is bt.Strategy._oncepost
+        usual = type(strategy).ftbt_quick
         return usual and not (observers or self.runwriters or self.p.cheat_on_open)
 
-    def _run_simple(self, strategy: Any, data: Any) -> None:
-        strategy._once()
-        strategy.reset()  # it is moved bar by bar from here on
-        moved_first = _buffers(data)
-        indicators = strategy._lineiterators[bt.LineIterator.IndType]
-        moved = [line for one in indicators for line in _buffers(one)]
-        own, stamp_line = _buffers(strategy), strategy.lines.datetime
-        cls = type(strategy)
-        chatty = bool(strategy.analyzers) or any(
-            getattr(cls, name) is not getattr(bt.Strategy, name) for name in _TOLD_EACH_BAR
-        )
-        period = strategy._minperiods[0]
+    def _run_simple(self, strategies: list[Any]) -> None:
+        for strategy in strategies:
+            strategy._once()
+            strategy.reset()  # it is moved bar by bar from here on
         broker, timers = self._broker, self._timers
-        for i, stamp in enumerate(data.lines.datetime.array[: data.buflen()]):
-            count = i + 1
-            for line in moved_first:
-                line._idx, line.lencount = i, count
-            broker.next()
-            while (order := broker.get_notification()) is not None:
-                order.owner._addnotification(order)
-            if timers:
-                self._check_timers([strategy], stamp)
-            for line in moved:
-                line._idx, line.lencount = i, count
-            for line in own:
-                line._idx, line.lencount = i, count
-                line.array.append(_NAN)
-            stamp_line[0] = stamp
-            told = bool(strategy._orderspending or strategy._tradespending)
-            if told or chatty:
-                strategy._notify()
-            strategy._minperstatus = status = period - count
-            if status < 0:
-                strategy.next()
-            elif status == 0:
-                strategy.nextstart()
-            else:
-                strategy.prenext()
-            if chatty:
-                strategy._next_analyzers(status, once=True)
-            if told:
-                strategy.clear()
-            if self._event_stop:
-                return
+        for first, stop, feeds, steps in self._spans(strategies):
+            moved = [(_buffers(data), start) for data, start in feeds]
+            data, start = feeds[0]
+            stamps = data.lines.datetime.array
+            for i in range(first, stop):
+                for lines, begin in moved:
+                    row, count = i - begin, i - begin + 1
+                    for line in lines:
+                        line._idx, line.lencount = row, count
+                broker.next()
+                while (order := broker.get_notification()) is not None:
+                    order.owner._addnotification(order)
+                if timers:
+                    self._check_timers(strategies, stamps[i - start])
+                for step in steps:
+                    step(i)
+                    if self._event_stop:
+                        return
+
+    def _spans(
+        self, strategies: list[Any]
+    ) -> Iterator[tuple[int, int, list[tuple[Any, int]], list[Step]]]:
+        """Yield parts of the run's clock on which the same feeds have bars.
+
+        These are their first bar and the one after their last, the feeds with the number on the
+        clock of their own first bar, and what moves the strategies on them.
+        """
+        start = {data: self._broker.books[data].start for data in self.datas}
+        stop = {data: start[data] + data.buflen() for data in self.datas}
+        steps = [(one.data, _step_of(one, start[one.data])) for one in strategies]
+        bounds = sorted({*start.values(), *stop.values()})
+        for low, high in pairwise(bounds):
+            feeds = [(data, at) for data, at in start.items() if at <= low < stop[data]]
+            on = {data for data, _ in feeds}
+            yield low, high, feeds, [step for data, step in steps if data in on]
+
+
+def _step_of(strategy: Any, start: int) -> Step:
+    """Return what moves *strategy* to a bar; its data's first bar has number *start*."""
+    data = strategy.data
+    stamps = data.lines.datetime.array
+    indicators = strategy._lineiterators[bt.LineIterator.IndType]
+    moved = [line for one in indicators for line in _buffers(one)]
+    stamp_line = strategy.lines.datetime
+    own = [line for line in _buffers(strategy) if line is not stamp_line]
+    cls = type(strategy)
+    chatty = bool(strategy.analyzers) or any(
+        getattr(cls, name) is not getattr(bt.Strategy, name) for name in _TOLD_EACH_BAR
+    )
+    period = strategy._minperiods[0]
+
+    def step(i: int) -> None:
+        row = i - start
+        count = row + 1
+        for line in moved:
+            line._idx, line.lencount = row, count
+        for line in own:
+            line._idx, line.lencount = row, count
+            line.array.append(_NAN)
+        stamp_line._idx, stamp_line.lencount = row, count
+        stamp_line.array.append(stamps[row])
+        told = bool(strategy._orderspending or strategy._tradespending)
+        if told or chatty:
+            strategy._notify()
+        strategy._minperstatus = status = period - count
+        if status < 0:
+            strategy.next()
+        elif status == 0:
+            strategy.nextstart()
+        else:
+            strategy.prenext()
+        if chatty:
+            strategy._next_analyzers(status, once=True)
+        if told:
+            strategy.clear()
+
+    return step
 
 
 def _buffers(item: Any) -> list[Any]:

@@ -117,19 +117,8 @@ def summarise(result: Result) -> Metrics:
         result.settings.capital,
         time=result.time,
         fills=result.fills,
-        # Trades count bars from the first candle, the curve begins after the warm-up; only the
-        # engine's own time stamps tell how far apart the two are.
-        first_bar=_first_bar(result),
+        first_bar=result.first_bar,
     )
-
-
-def _first_bar(result: Result) -> int:
-    """Return the index (as in `entry_bar`) of the first bar of the equity curve."""
-    if not len(result.trades) or not len(result.time):
-        return 0
-    trade = result.trades[0]
-    bar_of_entry = int(np.searchsorted(result.time, trade["entry_time"], side="right")) - 1
-    return int(trade["entry_bar"]) - bar_of_entry
 
 
 def summarise_arrays(

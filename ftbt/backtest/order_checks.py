@@ -9,6 +9,7 @@ from typing import Any
 from backtrader.order import Order
 
 from ftbt.backtest.result import Kind
+from ftbt.backtest.working import PRICELESS
 from ftbt.data.feed import to_bt_time
 from ftbt.data.timeframe import DAY_MS, to_ms
 from ftbt.errors import StrategyBroken
@@ -22,7 +23,6 @@ KINDS = {
     Order.StopTrail: Kind.TRAIL,
     Order.StopTrailLimit: Kind.TRAIL_LIMIT,
 }
-PRICELESS = (Kind.MARKET, Kind.CLOSE)
 TRAILING = (Kind.TRAIL, Kind.TRAIL_LIMIT)
 
 

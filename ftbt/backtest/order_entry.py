@@ -1,7 +1,7 @@
 """Order entry: from what a strategy sends to working orders of the execution model.
 
 Sizes are cut to the lot and prices rounded to the tick here, brackets are held back until they
-are whole, and what the venue would not take is refused and counted.
+are whole, and what the venue or the limits on risk would not take is refused and noted.
 """
 
 from __future__ import annotations
@@ -11,23 +11,16 @@ from typing import Any
 
 from backtrader.order import BuyOrder
 
-from ftbt.backtest.book import NAN, Book
+from ftbt.backtest.book import NAN, NOBODY, Book
 from ftbt.backtest.desk import Desk
-from ftbt.backtest.order_checks import (
-    PRICELESS,
-    TRAILING,
-    checked_prices,
-    deadline,
-    kind_of,
-    positive,
-)
+from ftbt.backtest.order_checks import TRAILING, checked_prices, deadline, kind_of, positive
 from ftbt.backtest.result import Kind, Role, Status
-from ftbt.backtest.working import Bracket, Working
+from ftbt.backtest.working import PRICELESS, Bracket, Working
 from ftbt.data.precision import floor_size, round_price
 from ftbt.errors import StrategyBroken
-from ftbt.strategy.records import REFUSAL_WORDS, Refusal
+from ftbt.strategy.base import SetupStrategy
+from ftbt.strategy.records import Refusal
 
-TOO_SMALL = REFUSAL_WORDS[Refusal.MIN_NOTIONAL]
 _OWN = ("price", "plimit", "exectype", "valid", "tradeid", "oco", "trailamount", "trailpercent",
         "parent", "transmit", "histnotify", "_checksubmit")  # fmt: skip
 
@@ -44,19 +37,16 @@ class OrderEntry:
         self.desk = desk
         self.notify = notify
         self.commission = commission
-        self._held: dict[int, list[Working]] = {}
 
-    def send(
-        self, make: Any, owner: Any, data: Any, size: float, keywords: dict[str, Any], *, late: bool
-    ) -> Any:
+    def send(self, make: Any, owner: Any, book: Book, size: float, keywords: dict[str, Any]) -> Any:
         """Build the Backtrader order, let it wait for the next bar; return it.
 
-        An order that comes *late*, after the last bar has traded, is rejected and not counted.
+        An order that comes after the last bar has traded is rejected and not counted.
 
         Raises:
             StrategyBroken: a size or price that is no positive number, an unknown order type.
         """
-        book = self.desk.books[data]
+        data = book.data
         given = {name: keywords.pop(name, None) for name in _OWN}
         kind = kind_of(given["exectype"])
         size = floor_size(positive("size", size), book.decimals)
@@ -81,10 +71,11 @@ class OrderEntry:
         order.valid = deadline(given["valid"], book.coarse.time[book.bar])
         order.addinfo(**keywords)
         order.addcomminfo(self.commission(data))
-        if late:
+        if book.finished:
             order.reject(self)
             return order
         working = self._working(book, order, 1 if make is BuyOrder else -1, kind)
+        working.sleeve = getattr(owner, "ftbt_sleeve", 0)
         self._mark(working, keywords)
         parent = self.desk.by_ref.get(order.parent.ref) if order.parent is not None else None
         if parent is not None:
@@ -111,9 +102,11 @@ class OrderEntry:
             size=abs(float(order.size)),
             price=price,
             limit=limit,
-            bar=book.bar,
+            bar=book.now,
             remaining=abs(float(order.size)),
             rests=rests,
+            asked=float(order.created.pclose),
+            symbol=book.symbol,
         )
 
     @staticmethod
@@ -131,6 +124,8 @@ class OrderEntry:
         if isinstance(targets, tuple) and [type(one) for one in targets] == [float, float]:
             working.targets = targets
         working.break_even = more.get("break_even") is True
+        ours = isinstance(working.order.owner, SetupStrategy)
+        working.decided = ours and more.get("decided") is True
 
     def _accept(self, book: Book, working: Working, oco: Any) -> Any:
         """Put *working* into the book, unless refused; a bracket waits until it is whole."""
@@ -139,22 +134,70 @@ class OrderEntry:
         order.submit(self)
         self.notify(order)
         family = order.parent.ref if order.parent is not None else order.ref
-        if self._too_small(book, working):
-            self.desk.refused[TOO_SMALL] += 1
-            self.desk.close_order(working, Status.REJECTED, book.bar)
+        if self._refused(book, working):
+            self.desk.close_order(working, Status.REJECTED, book.now)
             if working.reduces and working.is_stop_kind:
                 self._refuse_unprotected(book, family)
         else:
             self._one_cancels_other(working, oco)
-            self._held.setdefault(family, []).append(working)
+            book.held.setdefault(family, []).append(working)
         if order.transmit:
-            for member in self._held.pop(family, []):
-                self._work(book, member)
+            self._transmit(book, book.held.pop(family, []))
         return order
+
+    def _refused(self, book: Book, working: Working) -> bool:
+        """Tell whether an order is not taken, and note why."""
+        desk, owner = self.desk, book.owner
+        if owner not in (NOBODY, working.sleeve) and working.bracket is None:
+            desk.refuse(book, working.sleeve, Refusal.ONE_PER_SYMBOL, 1.0, 1.0)
+            return True
+        if self._too_small(book, working):
+            price = book.price if working.kind in PRICELESS else working.price
+            smallest = book.rules.min_notional
+            notional = working.size * price
+            desk.refuse(book, working.sleeve, Refusal.MIN_NOTIONAL, notional, smallest)
+            return True
+        refused = desk.limits.forbids(book, working, desk.equity())
+        if refused is not None:
+            desk.refuse(book, working.sleeve, *refused)
+            if working.side * book.size >= 0.0:
+                return True
+            working.reduces = True  # what turns the position may still close it
+        elif desk.limits.halted:
+            self.only_close(book, working)
+        return False
+
+    def only_close(self, book: Book, working: Working) -> None:
+        """Keep an order that closes from opening anything, now that no entries are allowed."""
+        if working.side * book.size < 0.0 and not (working.decided or self.desk.limits.off):
+            working.reduces = True
+
+    def withdraw_entries(self, book: Book) -> None:
+        """Cancel what waits to open a position; orders of setup strategies are left to `decide`."""
+        for working in list(book.waiting()):
+            self.only_close(book, working)
+            if working.status == Status.OPEN and not (working.reduces or working.decided):
+                self.desk.end(book, working, Status.CANCELLED)
+
+    def _transmit(self, book: Book, family: list[Working]) -> None:
+        """Let a bracket work that is whole now, unless its stop is too far for its size."""
+        desk = self.desk
+        rate = desk.settings.taker_fee + desk.settings.half_spread
+        for entry in family:
+            if entry.status != Status.OPEN:
+                continue
+            refused = desk.limits.too_risky(book, entry, rate, desk.equity())
+            if refused is not None:
+                desk.refuse(book, entry.sleeve, *refused)
+                for member in family:
+                    if member.status == Status.OPEN:
+                        desk.close_order(member, Status.REJECTED, book.now)
+        for member in family:
+            self._work(book, member)
 
     def _refuse_unprotected(self, book: Book, family: int) -> None:
         """Withdraw an entry that waits for its bracket: without this stop it may not trade."""
-        for member in self._held.pop(family, []):
+        for member in book.held.pop(family, []):
             if member.status == Status.OPEN:
                 self.desk.end(book, member, Status.CANCELLED)
 
@@ -171,7 +214,7 @@ class OrderEntry:
             return
         parent = working.bracket.entry if working.bracket and working.reduces else None
         if parent is not None and parent.status not in (Status.OPEN, Status.FILLED):
-            self.desk.close_order(working, Status.CANCELLED, book.bar)
+            self.desk.close_order(working, Status.CANCELLED, book.now)
             return
         working.order.accept(self)
         self.notify(working.order)
@@ -202,14 +245,6 @@ class OrderEntry:
                 if child.status == Status.OPEN:
                     self.desk.end(book, child, Status.CANCELLED)
         return True
-
-    def cancel_held(self) -> None:
-        """Cancel what was sent with transmit=False and never transmitted."""
-        for family in self._held.values():
-            for member in family:
-                if member.status == Status.OPEN:
-                    self.desk.end(self.desk.books[member.order.data], member, Status.CANCELLED)
-        self._held.clear()
 
 
 def _on_tick(book: Book, price: float | None) -> float | None:

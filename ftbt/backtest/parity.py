@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ftbt.backtest.result import Records, Result
 
 RELATIVE = 1e-9
-_TABLES = ("fills", "orders", "trades")
+_TABLES = ("fills", "orders", "trades", "refusals")
 
 
 def compare(one: Result, other: Result) -> str:
@@ -22,7 +22,7 @@ def compare(one: Result, other: Result) -> str:
     for name in _TABLES:
         found = _compare_records(getattr(one, name), getattr(other, name))
         if found:
-            return _told(f"{name[:-1]} {found[0]}", found[1:], one, other)
+            return _told(f"{name.removesuffix('s')} {found[0]}", found[1:], one, other)
     if len(one.equity) != len(other.equity):
         return _told("bars of equity", (len(one.equity), len(other.equity)), one, other)
     wrong = _differing(one.equity, other.equity, np.maximum(abs(one.equity), abs(other.equity)))
@@ -30,8 +30,6 @@ def compare(one: Result, other: Result) -> str:
         bar = int(wrong[0])
         values = (float(one.equity[bar]), float(other.equity[bar]))
         return _told(f"equity at evaluated bar {bar + 1}", values, one, other)
-    if dict(one.refused) != dict(other.refused):
-        return _told("refused", (dict(one.refused), dict(other.refused)), one, other)
     return ""
 
 

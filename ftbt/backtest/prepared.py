@@ -7,6 +7,7 @@ alone. A search asks for them hundreds of times, and making them takes longer th
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ftbt.backtest.book import detail_rows
 from ftbt.backtest.costs import Floats, Ints, funding_coverage, funding_schedule, slippage_fraction
+from ftbt.backtest.kernel_records import STRETCH
 from ftbt.backtest.settings import Settings
 from ftbt.data.candles import BAR, Bars, frozen
 from ftbt.data.market import Market
@@ -54,7 +56,7 @@ class Prepared:
         return int(sizes + self.first.nbytes + self.stop.nbytes)
 
 
-class _Kept:
+class Kept:
     """The most recent of what was made, up to a number of bytes.
 
     Keys hold ids of objects; each entry keeps those objects alive, so that an id means one object.
@@ -80,8 +82,27 @@ class _Kept:
             self._bytes -= self._kept.popitem(last=False)[1][1]
 
 
-_MARKETS = _Kept(LIMIT_BYTES)
-_SLIPPAGE = _Kept(LIMIT_BYTES // 4)
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """All stretches of a run, one after the other, as the compiled engine takes them.
+
+    Attributes:
+        bars: candles, shape (bars of all,).
+        costs: slippage, funding due at the open and inside, of each of `bars`.
+        detail: detail bars; (funding at their open, inside); first and last row of the detail
+            that tile each of `bars`, (0, 0) for none.
+        stretches: STRETCH records: where each one lies.
+    """
+
+    bars: Bars
+    costs: tuple[Floats, Floats, Floats]
+    detail: tuple[Bars, tuple[Floats, Floats], Ints, Ints]
+    stretches: Any
+
+
+_MARKETS = Kept(LIMIT_BYTES)
+_JOINED = Kept(LIMIT_BYTES)
+_SLIPPAGE = Kept(LIMIT_BYTES // 4)
 
 
 def prepared(market: Market) -> Prepared:
@@ -108,6 +129,85 @@ def slippage(market: Market, settings: Settings) -> Floats:
         found = slippage_fraction(market.candles.bars, settings)
         _SLIPPAGE.put(key, found, found.nbytes, ())
     return found
+
+
+def joined(
+    markets: Sequence[Market],
+    first: Sequence[int],
+    start: Ints,
+    symbol_of: Sequence[int],
+    settings: Settings,
+) -> Joined:
+    """Return what the compiled engine needs of *markets*; kept for the next call.
+
+    Args:
+        markets: one per stretch.
+        first: bars of each one that only warm the lines up.
+        start: number on the clock of each stretch's first bar.
+        symbol_of: number of each one's symbol.
+        settings: say how much slippage there is.
+    """
+    key = (
+        tuple(
+            (one.candles.fingerprint, id(one.funding), one.detail and one.detail.fingerprint)
+            for one in markets
+        ),
+        tuple(first),
+        tuple(start.tolist()),
+        tuple(symbol_of),
+        settings.half_spread,
+        settings.slippage_atr,
+    )
+    found: Joined | None = _JOINED.get(key)
+    if found is None:
+        found = _join(markets, first, start, symbol_of, settings)
+        alone = len(markets) == 1  # then all arrays are those of `prepared` and `slippage`
+        size = 0 if alone else found.bars.nbytes + 5 * 8 * len(found.bars)
+        _JOINED.put(key, found, size, tuple(one.funding for one in markets))
+    return found
+
+
+def _join(
+    markets: Sequence[Market],
+    first: Sequence[int],
+    start: Ints,
+    symbol_of: Sequence[int],
+    settings: Settings,
+) -> Joined:
+    known = [prepared(one) for one in markets]
+    counts = np.array([len(one.candles) for one in markets])
+    stretches = np.zeros(len(markets), STRETCH)
+    stretches["offset"] = np.cumsum(counts) - counts
+    stretches["start"], stretches["count"], stretches["symbol"] = start, counts, symbol_of
+    stretches["first"] = first
+    # Rows of the detail count on in the joined detail; (0, 0) still means none.
+    shifts = np.cumsum([0, *(len(one.detail.bars) for one in known)])
+    rows = [
+        (one.first + shift * (one.stop > 0), one.stop + shift * (one.stop > 0))
+        for one, shift in zip(known, shifts, strict=False)
+    ]
+    return Joined(
+        bars=frozen(_row([one.coarse.bars for one in known])),
+        costs=(
+            _row([slippage(one, settings) for one in markets]),
+            _row([one.coarse.at_open for one in known]),
+            _row([one.coarse.inside for one in known]),
+        ),
+        detail=(
+            frozen(_row([one.detail.bars for one in known])),
+            (
+                _row([one.detail.at_open for one in known]),
+                _row([one.detail.inside for one in known]),
+            ),
+            _row([first for first, _ in rows]),
+            _row([stop for _, stop in rows]),
+        ),
+        stretches=stretches,
+    )
+
+
+def _row(arrays: Sequence[Any]) -> Any:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _prepare(market: Market) -> Prepared:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ftbt.backtest.settings import Settings
 from ftbt.data.timeframe import Timeframe
+from ftbt.strategy.records import REFUSAL_WORDS, Refusal
 
 Records = NDArray[np.void]
 
@@ -64,8 +65,10 @@ class ExitReason(IntEnum):
     BREAK_EVEN = 9  # a stop that had been moved to the entry
 
 
-# `bar` counts from the first bar of the run's candles, warm-up included; times are bar opens in
-# ms UTC (of the detail bar where the path was walked on detail bars).
+# `bar` counts on the run's clock - all opens at which any symbol has a bar, warm-up included; times
+# are bar opens in ms UTC (of the detail bar where the path was walked on detail bars). `symbol` and
+# `strategy` index the result's `symbols` and `strategies`.
+_WHOSE = [("symbol", "i8"), ("strategy", "i8")]
 ORDER = np.dtype(
     [
         ("id", "i8"),
@@ -80,6 +83,7 @@ ORDER = np.dtype(
         ("filled", "f8"),
         ("status", "i8"),
         ("end_bar", "i8"),  # bar in which it was filled or ended, -1 while open
+        *_WHOSE,
     ]
 )
 FILL = np.dtype(
@@ -94,6 +98,7 @@ FILL = np.dtype(
         ("slippage", "f8"),  # cost against the unslipped price, quote currency
         ("maker", "i8"),
         ("reason", "i8"),  # ExitReason, 0 for an entry
+        *_WHOSE,
     ]
 )
 # A trade is a round trip from flat to flat; prices are size-weighted means.
@@ -121,48 +126,89 @@ TRADE = np.dtype(
         ("confidence", "f8"),
         ("entry_reason", "i8"),  # index into the strategy's `reasons`
         ("exit_reason", "i8"),
+        *_WHOSE,
+    ]
+)
+# A setup or order that was not taken.
+REFUSED = np.dtype(
+    [
+        ("bar", "i8"),
+        ("time", "i8"),
+        ("rule", "i8"),  # strategy.records.Refusal
+        ("figure", "f8"),  # what was measured, NaN when the rule measures nothing
+        ("limit", "f8"),  # what it should have been within
+        *_WHOSE,
     ]
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One finished back-test.
+    """One finished back-test: one or more strategies on one or more symbols, on one account.
 
     Attributes:
-        strategy: name for people.
-        parameters: all parameters with their values.
-        symbol, timeframe: what was traded.
-        time: open times of the evaluated bars (after warm-up), ms UTC, shape (n,).
+        strategies: names for people.
+        parameter_sets: all parameters with their values, of each strategy.
+        entry_reasons: names of the entry reasons, of each strategy.
+        symbols: what was traded.
+        timeframe: of the bars.
+        first_bar: number, on the run's clock, of the first evaluated bar.
+        time: opens of the evaluated bars (after warm-up), ms UTC, shape (n,).
         equity: equity at the close of those bars, shape (n,).
-        close: closing prices of those bars, for buy-and-hold, shape (n,).
+        closes: closing prices, NaN where a symbol has no bar, shape (n, symbols).
         orders, fills, trades: records of ORDER, FILL, TRADE in order of time.
-        reasons: names of the entry reasons.
-        refused: why setups or orders were not taken, name -> count.
-        settings: money and costs.
-        funding_modelled: False when no funding rates were given.
+        refusals: records of REFUSED in order of time.
+        settings: money, costs and limits.
+        funding_modelled: False when any symbol had no funding rates.
         synthetic: made on a synthetic market.
         notes: sentences that belong beside the numbers.
         engine: "reference" or "compiled".
     """
 
-    strategy: str
-    parameters: Mapping[str, Any]
-    symbol: str
+    strategies: Sequence[str]
+    parameter_sets: Sequence[Mapping[str, Any]]
+    entry_reasons: Sequence[Sequence[str]]
+    symbols: Sequence[str]
     timeframe: Timeframe
+    first_bar: int
     time: NDArray[np.int64]
     equity: NDArray[np.float64]
-    close: NDArray[np.float64]
+    closes: NDArray[np.float64]
     orders: Records
     fills: Records
     trades: Records
-    reasons: Sequence[str]
-    refused: Mapping[str, int]
+    refusals: Records
     settings: Settings
     funding_modelled: bool
     synthetic: bool
     notes: Sequence[str] = ()
     engine: str = "reference"
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Why setups or orders were not taken, words -> count."""
+        return count_refusals(self.refusals)
+
+    @property
+    def strategy(self) -> str:
+        """The names of all strategies as one."""
+        return "+".join(self.strategies)
+
+    @property
+    def symbol(self) -> str:
+        """The names of all symbols as one."""
+        return "+".join(self.symbols)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters of the first strategy, which mostly is the only one."""
+        return self.parameter_sets[0]
+
+    @property
+    def close(self) -> NDArray[np.float64]:
+        """Closing prices of the first symbol, shape (n,)."""
+        first: NDArray[np.float64] = self.closes[:, 0]
+        return first
 
     @property
     def returns(self) -> NDArray[np.float64]:
@@ -175,7 +221,7 @@ class Result:
 
     def trades_frame(self) -> pd.DataFrame:
         """Return the trades for people: aware times, words for reasons."""
-        return trades_frame(self.trades, self.symbol, self.reasons)
+        return trades_frame(self.trades, self.symbols, self.strategies, self.entry_reasons)
 
     def equity_frame(self) -> pd.DataFrame:
         """Return time, equity and close as a frame."""
@@ -188,15 +234,32 @@ class Result:
         )
 
 
-def trades_frame(trades: Records, symbol: str, reasons: Sequence[str]) -> pd.DataFrame:
+def count_refusals(refusals: Records) -> dict[str, int]:
+    """Return how often each rule refused, words -> count, in order of the alphabet."""
+    rules, counts = np.unique(refusals["rule"], return_counts=True)
+    found = zip(rules.tolist(), counts.tolist(), strict=True)
+    words = {REFUSAL_WORDS[Refusal(rule)]: count for rule, count in found}
+    return dict(sorted(words.items()))
+
+
+def trades_frame(
+    trades: Records,
+    symbols: Sequence[str],
+    strategies: Sequence[str],
+    entry_reasons: Sequence[Sequence[str]],
+) -> pd.DataFrame:
     """Return TRADE records as a frame with aware times and words instead of codes."""
     frame = pd.DataFrame({name: trades[name] for name in TRADE.names or ()})
     for name in ("entry_time", "exit_time"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True).dt.as_unit("ms")
-    frame.insert(0, "symbol", symbol)
     frame["side"] = np.where(trades["side"] > 0, "long", "short")
-    frame["entry_reason"] = [reason_name(reasons, int(code)) for code in trades["entry_reason"]]
+    frame["entry_reason"] = [
+        reason_name(entry_reasons[int(row["strategy"])], int(row["entry_reason"])) for row in trades
+    ]
     frame["exit_reason"] = [exit_name(int(code)) for code in trades["exit_reason"]]
+    del frame["symbol"], frame["strategy"]
+    frame.insert(0, "strategy", [strategies[int(code)] for code in trades["strategy"]])
+    frame.insert(0, "symbol", [symbols[int(code)] for code in trades["symbol"]])
     return frame
 
 

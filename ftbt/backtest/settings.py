@@ -1,13 +1,14 @@
-"""What a back-test assumes about money: capital, leverage, fees, slippage."""
+"""What a back-test assumes about money: capital, leverage, fees, slippage, limits on risk."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ftbt.errors import ConfigError
+from ftbt.risk.limits import Limits
 
-_LIMITS = {
+_RANGES = {
     "capital": (1.0, 1e12),
     "leverage": (1.0, 200.0),
     "taker_fee": (0.0, 0.05),
@@ -30,6 +31,7 @@ class Settings:
         half_spread: least slippage of market and stop fills, fraction of the price.
         slippage_atr: slippage as a multiple of ATR(14) of the last closed bar; the larger of
             this and the half spread applies.
+        limits: what the account may risk.
     """
 
     capital: float = 10_000.0
@@ -38,11 +40,14 @@ class Settings:
     maker_fee: float = 0.00015
     half_spread: float = 0.0001
     slippage_atr: float = 0.02
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         for item in fields(self):
+            if item.name == "limits":
+                continue
             value = getattr(self, item.name)
-            low, high = _LIMITS[item.name]
+            low, high = _RANGES[item.name]
             if not low <= value <= high:  # also refuses NaN
                 raise ConfigError(f"{item.name} must be from {low:g} to {high:g}, not {value!r}")
 
@@ -55,5 +60,6 @@ class Settings:
         return (
             f"capital {self.capital:,.0f}, leverage {self.leverage:g}x,"
             f" fees {self.taker_fee:.3%} taker / {self.maker_fee:.3%} maker,"
-            f" slippage max({self.half_spread * 1e4:g} bp, {self.slippage_atr:g} x ATR14)"
+            f" slippage max({self.half_spread * 1e4:g} bp, {self.slippage_atr:g} x ATR14);"
+            f" {self.limits.describe()}"
         )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from ftbt.errors import FtbtError, StrategyBroken
 
 _LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")})
+_STRATEGY_WORDS = ("self", "strategy", "_obj", "cls")  # ours, Backtrader's and everybody's
 
 
 @contextmanager
-def user_code(name: str) -> Iterator[None]:
+def user_code(name: str, names: Mapping[type[Any], str] | None = None) -> Iterator[None]:
     """Turn what the strategy *name* raises into one line; the original error is chained.
+
+    Args:
+        name: of the strategy, or of all that run together.
+        names: of each of several strategies, by class.
 
     Raises:
         StrategyBroken: for anything but ftbt's own errors about data or parameters.
@@ -22,13 +28,27 @@ def user_code(name: str) -> Iterator[None]:
     try:
         yield
     except StrategyBroken as error:
-        raise StrategyBroken(f"strategy {name}: {error}{_where(error)}") from error
+        who = _who(error, names or {}) or name
+        raise StrategyBroken(f"strategy {who}: {error}{_where(error)}") from error
     except FtbtError:
         raise
     except Exception as error:
+        who = _who(error, names or {}) or name
         raise StrategyBroken(
-            f"strategy {name} stopped with {type(error).__name__}: {error}{_where(error)}"
+            f"strategy {who} stopped with {type(error).__name__}: {error}{_where(error)}"
         ) from error
+
+
+def _who(error: BaseException, names: Mapping[type[Any], str]) -> str:
+    """Return the name of the first strategy on the way of the error, "" for none."""
+    trace = error.__traceback__
+    while trace is not None:
+        found = [trace.tb_frame.f_locals.get(word) for word in _STRATEGY_WORDS]
+        for cls, name in names.items():
+            if any(one is cls or type(one) is cls for one in found):
+                return name
+        trace = trace.tb_next
+    return ""
 
 
 def _where(error: BaseException) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ftbt.backtest.result import Kind, Role, Status
 
+PRICELESS = (Kind.MARKET, Kind.CLOSE)
+
 
 @dataclass(slots=True, eq=False)
 class Bracket:
@@ -41,6 +43,9 @@ class Working:
         triggered: a stop-limit whose trigger has traded.
         bracket: the bracket it belongs to, as entry or as child.
         reduces: it may only close (children of a bracket).
+        asked: last price when it was sent.
+        symbol, sleeve: whose it is, by number.
+        decided: `decide` has made it, within the limits on risk.
     """
 
     number: int
@@ -69,20 +74,30 @@ class Working:
     break_even: bool = False
     moved: bool = False  # a stop that stands at the entry by now
     one_cancels: set[int] | None = None
+    asked: float = float("nan")
+    symbol: int = 0
+    sleeve: int = 0
+    decided: bool = False
 
     @property
     def is_stop_kind(self) -> bool:
         """It waits for a price that is worse than the market's."""
         return self.kind in (Kind.STOP, Kind.STOP_LIMIT, Kind.TRAIL, Kind.TRAIL_LIMIT)
 
+    @property
+    def worst(self) -> float:
+        """The worst price that it is meant to fill at, before slippage and gaps."""
+        if self.kind in PRICELESS:
+            return self.asked
+        return self.limit if self.kind in (Kind.STOP_LIMIT, Kind.TRAIL_LIMIT) else self.price
+
     def row(self) -> tuple[Any, ...]:
         """Return the order as a row of ORDER."""
         entry = self.bracket.entry if self.bracket is not None else None
         parent = 0 if entry is None or entry is self else entry.number
-        market = self.kind in (Kind.MARKET, Kind.CLOSE)
-        price = float("nan") if market else self.price
+        price = float("nan") if self.kind in PRICELESS else self.price
         limit = self.limit if self.kind in (Kind.STOP_LIMIT, Kind.TRAIL_LIMIT) else float("nan")
         return (
             self.number, parent, self.bar, self.side, int(self.kind), int(self.role), self.size,
-            price, limit, self.filled, int(self.status), self.end_bar,
+            price, limit, self.filled, int(self.status), self.end_bar, self.symbol, self.sleeve,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`ftbt backtest`: one strategy, one set of parameters, one span."""
+"""`ftbt backtest`: strategies with one set of parameters each, one span."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftbt.cli.options import (
+    allocation_options,
     data_options,
     engine_option,
+    limit_options,
     money_options,
-    parameters_of,
     set_option,
     strategy_option,
 )
-from ftbt.errors import ConfigError
 
 if TYPE_CHECKING:
     from ftbt.walkforward.evaluate import Evaluation
-
-_MONEY = ("capital", "leverage", "taker_fee", "maker_fee", "half_spread", "slippage_atr")
 
 
 @click.command(epilog="Example: ftbt backtest --strategy fvg_fill --symbol BTC --set depth=0.3")
@@ -30,6 +28,13 @@ _MONEY = ("capital", "leverage", "taker_fee", "maker_fee", "half_spread", "slipp
 @data_options(several=True)
 @engine_option()
 @money_options()
+@limit_options()
+@allocation_options()
+@click.option(
+    "--in-sample",
+    metavar="SPAN",
+    help="First part of the data, used for --allocation only, for example 90d.",
+)
 @set_option()
 @click.option(
     "--out",
@@ -37,60 +42,18 @@ _MONEY = ("capital", "leverage", "taker_fee", "maker_fee", "half_spread", "slipp
     help="Folder for trades, equity and metrics.  [default: results/backtest-...]",
 )
 def backtest(**options: Any) -> int:
-    """Run one strategy with one set of parameters and print what came of it.
+    """Run strategies with one set of parameters each and print what came of it.
 
     A single back-test tells little: the parameters were chosen by someone who knew the data. See
     `ftbt walkforward` for an honest test. Writes trades.parquet, equity.parquet and summary.json.
     """
-    from ftbt.backtest.settings import Settings  # noqa: PLC0415 - help answers without these
-    from ftbt.data.resolve import load_markets  # noqa: PLC0415
-    from ftbt.data.timeframe import parse_time  # noqa: PLC0415
-    from ftbt.strategy.loader import find_strategy  # noqa: PLC0415
-    from ftbt.strategy.parameters import resolve, warmup_bars  # noqa: PLC0415
-    from ftbt.walkforward.evaluate import evaluate  # noqa: PLC0415
-    from ftbt.walkforward.pieces import clock_of, cut  # noqa: PLC0415
-    from ftbt.walkforward.windows import Span  # noqa: PLC0415
+    from ftbt.cli.backtest_run import ask, run  # noqa: PLC0415 - help answers without these
 
-    strategy = find_strategy(options["strategy"])
-    cls = strategy.load()
-    given = parameters_of(cls, options["sets"])
-    settings = Settings(**{n: options[n] for n in _MONEY if options[n] is not None})
-    segments = [
-        load_markets(
-            options["data"],
-            symbol,
-            options["timeframe"] or "15m",
-            start=parse_time(options["start"]) if options["start"] else None,
-            end=parse_time(options["end"]) if options["end"] else None,
-            holes=options["holes"] or "refuse",
-            detail=options["detail"],
-            store_root=options["store"],
-        )
-        for symbol in options["symbols"] or ("BTC",)
-    ]
-    clock = clock_of(segments)
-    warmup = warmup_bars(cls, clock.timeframe)
-    parameters = resolve(cls, given, clock.timeframe.text)
-    pieces = [cut(one, [Span(0, clock.bars)], clock, warmup) for one in segments]
-    if not any(one.pieces for one in pieces):
-        raise ConfigError(
-            f"{strategy.name} needs {warmup} bars of {clock.timeframe} to warm up, and the span has"
-            f" {clock.bars}: give an earlier --from, or more data"
-        )
+    question = ask(options)
     with _progress() as tell:
-        found = evaluate(cls, pieces, parameters, settings, options["engine"] or "auto", tell)
-    head = {
-        "strategy": strategy.name,
-        "strategy_sha256": strategy.sha256,
-        "parameters": parameters,
-        "symbols": [one.symbol for one in pieces],
-        "timeframe": clock.timeframe.text,
-        "data": [market.candles.fingerprint for one in segments for market in one],
-        "settings": settings.as_dict(),
-        "warmup_bars": warmup,
-    }
-    folder = _write(options["out"], head, found)
-    _show(head, settings.describe(), found)
+        found = run(question, tell)
+    folder = _write(options["out"], question.head, found)
+    _show(question.head, question.settings.describe(), found)
     click.echo(folder)
     return 0
 
@@ -123,9 +86,9 @@ def _write(out: Path | None, head: dict[str, Any], found: Evaluation) -> Path:
     name = "-".join(["backtest", head["strategy"], *head["symbols"], head["timeframe"]])
     digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
     folder = out or Path("results") / f"{name.replace('/', '_').replace(':', '_')}-{digest}"
-    trades = pd.concat(
-        [trades_frame(one.trades, one.symbol, one.reasons) for one in found.trades]
-    ).sort_values(["exit_time", "symbol"], ignore_index=True)
+    trades = trades_frame(
+        found.trades, found.symbols, found.strategies, found.entry_reasons
+    ).sort_values(["exit_time", "symbol"], ignore_index=True, kind="stable")
     equity = pd.DataFrame(
         {
             "time": pd.to_datetime(found.time, unit="ms", utc=True).as_unit("ms"),
@@ -139,12 +102,24 @@ def _write(out: Path | None, head: dict[str, Any], found: Evaluation) -> Path:
         "refused": dict(found.refused),
         "notes": list(found.notes),
         "engine": found.engine,
+        "attribution": _parts(found),
     }
     atomic_with(folder / "trades.parquet", lambda path: trades.to_parquet(path, index=False))
     atomic_with(folder / "equity.parquet", lambda path: equity.to_parquet(path, index=False))
     text = json.dumps(summary, indent=2, sort_keys=True, allow_nan=False, default=float)
     atomic_write(folder / "summary.json", text + "\n")
     return folder
+
+
+def _parts(found: Evaluation) -> list[dict[str, Any]]:
+    """Return who earned what, in plain values: all, each strategy, each symbol, each pair."""
+    from dataclasses import asdict  # noqa: PLC0415 - help answers without these
+
+    parts = () if found.attribution is None else found.attribution.parts
+    return [
+        {name: _number(value) if isinstance(value, float) else value for name, value in one.items()}
+        for one in map(asdict, parts)
+    ]
 
 
 def _number(value: Any) -> Any:
@@ -174,10 +149,15 @@ _ROWS = (
 
 def _show(head: dict[str, Any], costs: str, found: Evaluation) -> None:
     from ftbt.cli.data_common import show_table  # noqa: PLC0415 - help answers without these
+    from ftbt.cli.parts import show_parts  # noqa: PLC0415
 
     for note in found.notes:
         click.echo(click.style(note, fg="yellow") if sys.stdout.isatty() else note)
     click.echo(f"{head['strategy']} on {', '.join(head['symbols'])} {head['timeframe']}: {costs}")
+    if len(head["weights"]) > 1:
+        shares = zip(head["strategy"].split("+"), head["weights"], strict=True)
+        words = ", ".join(f"{name} {share:.1%}" for name, share in shares)
+        click.echo(f"shares of the account ({head['allocation']['method']}): {words}")
     figures = found.metrics
     hold = found.hold[-1] / found.capital - 1.0
     rows = []
@@ -189,6 +169,8 @@ def _show(head: dict[str, Any], costs: str, found: Evaluation) -> None:
         rows.append([title, "n/a" if value != value else form.format(value)])
     rows.append(["buy and hold", f"{hold:.2%}"])
     show_table(["figure", "value"], rows, right=["value"])
+    if found.attribution is not None:
+        show_parts(found.attribution.parts)
     if found.refused:
         words = ", ".join(f"{word} {count:,}" for word, count in found.refused.items())
         click.echo(f"setups and orders not taken: {words}")

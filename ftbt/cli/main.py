@@ -20,7 +20,7 @@ from ftbt.errors import FtbtError, StorageError, did_you_mean
 # under its own name, and is imported only when that is called: `ftbt --help` answers at once.
 COMMANDS = {
     "walkforward": ("ftbt.cli.walkforward", "Optimise on the past, test on what came next."),
-    "backtest": ("ftbt.cli.backtest", "Run one strategy with one set of parameters."),
+    "backtest": ("ftbt.cli.backtest", "Run strategies with one set of parameters each."),
     "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),

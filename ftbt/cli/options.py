@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their texts become values."""
+"""Options that several commands share; what they mean is in `ftbt.cli.asked`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ftbt.errors import ParameterError, did_you_mean
+from ftbt.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,9 +28,59 @@ def strategy_option(**more: Any) -> Callable[[F], F]:
     """Add `--strategy`, passed on as `strategy`."""
     return click.option(
         "--strategy",
-        metavar="NAME",
-        help="A name in strategies/, a path.py, or a path.py:Class.",
+        metavar="NAME[,NAME]",
+        help="A name in strategies/, a path.py, or a path.py:Class; several share one account.",
         **more,
+    )
+
+
+def _coins(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the symbols of `--symbol A --symbol B` and of `--symbols A,B` alike."""
+    del ctx
+    coins = [coin.strip() for text in given for coin in text.split(",")]
+    if not all(coins):
+        raise ConfigError(f"{option.opts[0]} has an empty name: write BTC,ETH,SOL")
+    twice = [coin for coin in coins if coins.count(coin) > 1]
+    if twice:
+        raise ConfigError(f"{option.opts[0]} {twice[0]} is given twice")
+    return tuple(coins)
+
+
+def limit_options() -> Callable[[F], F]:
+    """Add the limits on risk, passed on as `limits` (texts) and `no_limits`."""
+    return _stack(
+        [
+            click.option(
+                "--limit",
+                "limits",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Set a limit on risk, for example total_exposure=0.3. Repeat for more.",
+            ),
+            click.option("--no-limits", is_flag=True, help="No limits but the account's margin."),
+        ]
+    )
+
+
+def allocation_options() -> Callable[[F], F]:
+    """Add how strategies share the account, passed on as `allocation`, `weights`, and so on."""
+    return _stack(
+        [
+            click.option(
+                "--allocation",
+                metavar="METHOD",
+                show_default="equal",
+                help="Between strategies: equal, inverse-volatility, equal-risk, or fixed.",
+            ),
+            click.option(
+                "--weights", metavar="W,W", help="Shares of --allocation fixed, one per strategy."
+            ),
+            click.option(
+                "--drawdown-aware",
+                is_flag=True,
+                help="A strategy in a drawdown of its own trades with less.",
+            ),
+        ]
     )
 
 
@@ -42,11 +92,12 @@ def data_options(*, several: bool) -> Callable[[F], F]:
     """
     symbol = click.option(
         "--symbol",
-        *(["symbols"] if several else []),
+        *(["--symbols", "symbols"] if several else []),
         multiple=several,
-        metavar="COIN",
+        callback=_coins if several else None,
+        metavar="COIN[,COIN]" if several else "COIN",
         show_default="BTC",
-        help="What is traded." + (" Repeat for more: one parameter set for all." * several),
+        help="What is traded." + (" Several: one account and one parameter set for all." * several),
     )
     return _stack(
         [
@@ -127,29 +178,3 @@ def engine_option() -> Callable[[F], F]:
         show_default="auto",
         help="auto, compiled, reference (Backtrader with the project's broker), or bar-by-bar.",
     )
-
-
-def parameters_of(cls: type[Any], sets: Sequence[str]) -> dict[str, Any]:
-    """Return the values of `--set` options, typed and checked by the ranges of strategy *cls*.
-
-    Raises:
-        ParameterError: not of the form name=value, an unknown name, or a value out of its range.
-    """
-    from ftbt.strategy.parameters import defaults_of, ranges_of  # noqa: PLC0415 - help needs none
-
-    ranges, defaults = ranges_of(cls), defaults_of(cls)
-    found: dict[str, Any] = {}
-    for text in sets:
-        name, equals, value = text.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise ParameterError(f"--set {text}: write name=value, for example --set swing=5")
-        if name not in defaults:
-            hint = did_you_mean(name, ranges) or f"; it has: {', '.join(ranges)}"
-            raise ParameterError(f"{cls.__name__} has no parameter {name!r}{hint}")
-        if name in found:
-            raise ParameterError(f"--set {name} is given twice")
-        found[name] = value.strip()
-        if name in ranges:
-            found[name] = ranges[name].parse(f"{cls.__name__}: {name}", found[name])
-    return found

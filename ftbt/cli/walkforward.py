@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from ftbt.cli.asked import experiment_of, flag
 from ftbt.cli.options import (
+    allocation_options,
     data_options,
     engine_option,
+    limit_options,
     money_options,
-    parameters_of,
     set_option,
     strategy_option,
 )
@@ -25,36 +27,6 @@ if TYPE_CHECKING:
 
 FAILED, PARTLY_FAILED = 2, 3
 
-# Where each option belongs in an experiment file.
-KEYS = {
-    "strategy": "strategy.name",
-    "data": "data.source",
-    "symbols": "data.symbols",
-    "timeframe": "data.timeframe",
-    "start": "data.from",
-    "end": "data.to",
-    "holes": "data.holes",
-    "detail": "data.detail",
-    "train": "walk_forward.train",
-    "test": "walk_forward.test",
-    "step": "walk_forward.step",
-    "purge": "walk_forward.purge",
-    "embargo": "walk_forward.embargo",
-    "anchored": "walk_forward.anchored",
-    "short_last": "walk_forward.short_last",
-    "trials": "search.trials",
-    "objective": "search.objective",
-    "min_trades": "search.min_trades",
-    "selection": "search.selection",
-    "seed": "search.seed",
-    "engine": "backtest.engine",
-    "capital": "backtest.capital",
-    "leverage": "backtest.leverage",
-    "taker_fee": "backtest.taker_fee",
-    "maker_fee": "backtest.maker_fee",
-    "half_spread": "backtest.half_spread",
-    "slippage_atr": "backtest.slippage_atr",
-}
 # What an experiment file leaves to the command line: nothing that changes a result.
 FREE = {"experiment", "jobs", "results", "resume", "force", "report", "store"}
 
@@ -103,6 +75,8 @@ FREE = {"experiment", "jobs", "results", "resume", "force", "report", "store"}
 @click.option("--seed", type=int, show_default="1", help="Everything random comes from it.")
 @engine_option()
 @money_options()
+@limit_options()
+@allocation_options()
 @set_option()
 @click.option(
     "--jobs", type=int, show_default="one per core", help="Processes; never changes the result."
@@ -125,7 +99,9 @@ def walkforward(ctx: click.Context, /, **options: Any) -> int:
     and resumed or not. With nothing but --strategy it takes a year of a synthetic 15m market: 8
     or 9 windows of 50 trials, a minute or two on two cores, the first time a little more.
 
-    A parameter given by --set is not searched. SPANs are 90d, 36h, 2w or "96 bars".
+    A parameter given by --set is not searched; with several strategies it is called
+    strategy.parameter. Several strategies are searched one by one, share one account in the tests,
+    and their shares come from the training alone. SPANs are 90d, 36h, 2w or "96 bars".
 
     Exit codes: 0 done, 2 nothing succeeded or something to mend, 3 some windows failed, 130 Ctrl-C.
     """
@@ -155,32 +131,19 @@ def _jobs(asked: int | None) -> int:
 
 
 def _experiment(options: dict[str, Any], given: set[str]) -> Experiment:
-    from ftbt.config import load_experiment, make_experiment  # noqa: PLC0415
-    from ftbt.strategy.loader import find_strategy  # noqa: PLC0415
+    from ftbt.config import load_experiment  # noqa: PLC0415 - help answers without it
 
     if options["experiment"] is not None:
         extra = sorted(given - FREE)
         if extra:
             raise ConfigError(
-                f"{_flag(extra[0])} can't be given with --experiment: the file says it all; write"
+                f"{flag(extra[0])} can't be given with --experiment: the file says it all; write"
                 " a new one for a new question"
             )
         return load_experiment(options["experiment"])
     if options["strategy"] is None:
         raise ConfigError("give --strategy NAME, or --experiment FILE")
-    plain: dict[str, dict[str, Any]] = {}
-    for name in sorted(given & set(KEYS)):
-        table, key = KEYS[name].split(".")
-        value = options[name]
-        plain.setdefault(table, {})[key] = list(value) if name == "symbols" else value
-    cls = find_strategy(options["strategy"]).load()
-    plain["strategy"]["parameters"] = parameters_of(cls, options["sets"])
-    return make_experiment(plain, names={key: _flag(name) for name, key in KEYS.items()})
-
-
-def _flag(name: str) -> str:
-    flags = {"symbols": "--symbol", "start": "--from", "end": "--to", "sets": "--set"}
-    return flags.get(name, f"--{name.replace('_', '-')}")
+    return experiment_of(options, given)
 
 
 def _run(inputs: Inputs, options: dict[str, Any], jobs: int) -> Finished:
@@ -230,5 +193,5 @@ def _report(inputs: Inputs, folder: Path) -> Path:
     from ftbt.report.examples import write_examples  # noqa: PLC0415
     from ftbt.report.render import write_report  # noqa: PLC0415
 
-    write_examples(folder, inputs.markets, inputs.strategy)
+    write_examples(folder, inputs.markets, inputs.ensemble)
     return write_report(folder)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftbt.cli.data_common import show_table
+from ftbt.cli.parts import show_parts
 from ftbt.data.timeframe import from_ms
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def show_run(run: Run, earlier: Earlier) -> None:
     show_table(*_windows(run))
     for line in _stitched(run):
         click.echo(line)
+    show_parts(run.summary.parts)
     for note in run.summary.notes:
         if note != SYNTHETIC:
             click.echo(f"note: {note}")
@@ -43,13 +45,21 @@ def show_run(run: Run, earlier: Earlier) -> None:
 
 
 def _windows(run: Run) -> tuple[list[str], list[list[str]], list[str]]:
-    heads = ["window", "test from", "to", "trades", "in-sample", "out-of-sample", "parameters"]
+    """Return the table of windows; with several strategies their shares, for lack of room."""
+    names = run.manifest.strategy.names
+    last = "parameters" if len(names) == 1 else f"shares of {' / '.join(names)}"
+    heads = ["window", "test from", "to", "trades", "in-sample", "out-of-sample", last]
     rows = []
     for row in run.windows.to_dict("records"):
         span = [f"{row['test_start']:%Y-%m-%d}", f"{row['test_end']:%Y-%m-%d}"]
         if row["state"] == "failed":
             rows.append([str(row["window"]), *span, "", "", "failed", ""])
             continue
+        told = (
+            _parameters(json.loads(row["parameters"]))
+            if len(names) == 1
+            else " / ".join(f"{one:.0%}" for one in json.loads(row["weights"]))
+        )
         rows.append(
             [
                 str(row["window"]),
@@ -57,7 +67,7 @@ def _windows(run: Run) -> tuple[list[str], list[list[str]], list[str]]:
                 f"{row['test_trades']:.0f}",
                 percent(row["train_total_return"]),
                 percent(row["test_total_return"]),
-                _parameters(json.loads(row["parameters"])),
+                told,
             ]
         )
     return heads, rows, ["window", "trades", "in-sample", "out-of-sample"]

@@ -7,9 +7,9 @@ both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from matplotlib.figure import Figure as Drawing
 
@@ -27,11 +27,13 @@ class Cell:
         text: as shown.
         tone: "gain", "loss", "muted" or "": shown by colour beside the sign, never instead of it.
         note: a footnote, for example why the value is n/a.
+        detail: a second line in small type.
     """
 
     text: str
     tone: str = ""
     note: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of cells. The first column is each row's heading."""
+    """Rows of cells. The first column is each row's heading.
+
+    A *stacked* table becomes one card per row on a phone, each value under its column's title.
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell | str]]
     note: str = ""
+    stacked: bool = False
 
     @property
     def cells(self) -> list[list[Cell]]:
@@ -86,6 +92,7 @@ class Figure:
         table: the drawn values.
         how: how they were computed.
         note: one sentence under the drawing.
+        chart: the values behind the drawing for hover and zoom; see `ftbt.report.live`.
     """
 
     kind: ClassVar[str] = "figure"
@@ -96,6 +103,7 @@ class Figure:
     table: Table
     how: How
     note: str = ""
+    chart: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,27 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """The verdict, as the first thing that the eye meets.
+
+    Attributes:
+        state: one word or two in large type.
+        headline: what the state means.
+        sentence: why.
+        points: (label, number in large type, sentence): what speaks most against it, what would
+            change it.
+        tone: as for a notice.
+    """
+
+    kind: ClassVar[str] = "ruling"
+    state: str
+    headline: str
+    sentence: str
+    points: Sequence[tuple[str, str, str]]
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Blocks behind a summary line."""
 
@@ -178,7 +207,9 @@ class Code:
     text: str
 
 
-Block: TypeAlias = Table | Figure | Prose | Points | Facts | Tiles | Notice | Fold | HowFold | Code
+Block: TypeAlias = (
+    Table | Figure | Prose | Points | Facts | Tiles | Notice | Ruling | Fold | HowFold | Code
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from ftbt.data.timeframe import to_ms
 from ftbt.report.known import Known, known_at_close, lines_of
 from ftbt.report.seen import Example, save
 from ftbt.report.source import Source, milliseconds
-from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve
+from ftbt.walkforward.ensemble import Ensemble, Member
 from ftbt.walkforward.store import load_run
 
 BEFORE = 70  # bars shown before the entry
@@ -31,20 +31,20 @@ COARSEST = 12  # bars in a candle at most; a still longer trade is cut
 
 
 def write_examples(
-    run_folder: Path, markets: Mapping[str, Sequence[Market]], strategy: StrategyRef
+    run_folder: Path, markets: Mapping[str, Sequence[Market]], ensemble: Ensemble
 ) -> Path:
     """Write `examples.json` into the finished run in *run_folder* and return its path.
 
     Args:
         run_folder: as `ftbt.walkforward.store.load_run` reads it.
         markets: the segments of each symbol that the run was made on.
-        strategy: the strategy that ran.
+        ensemble: the strategies that ran.
 
     Raises:
         StorageError: when there is no finished run, or the file can't be written.
     """
     source = Source(load_run(run_folder))
-    maker = _Maker(source, markets, strategy)
+    maker = _Maker(source, markets, ensemble)
     picked = pick(source.trades)
     examples = [made for why, index in picked if (made := maker.make(why, index)) is not None]
     return save(run_folder, examples, maker.notes)
@@ -91,9 +91,10 @@ class _Maker:
     """Makes examples of one run."""
 
     def __init__(
-        self, source: Source, markets: Mapping[str, Sequence[Market]], strategy: StrategyRef
+        self, source: Source, markets: Mapping[str, Sequence[Market]], ensemble: Ensemble
     ) -> None:
-        self.source, self.markets, self.strategy = source, markets, strategy
+        self.source, self.markets = source, markets
+        self.members = {one.strategy.name: one for one in ensemble.members}
         self.notes: list[str] = []
         self._entries = milliseconds(source.trades["entry_time"])
         self._exits = milliseconds(source.trades["exit_time"])
@@ -110,12 +111,14 @@ class _Maker:
         first_bar = int(np.searchsorted(time, entry, side="right")) - 1
         last_bar = int(np.searchsorted(time, exit_, side="right")) - 1
         side = 1 if row["side"] == "long" else -1
-        known = self._known(market, first_bar, int(row["window"]), side)
+        member = self.members[row["strategy"]]
+        known = self._known(market, first_bar, int(row["window"]), side, member)
         bars, each, cut = cut_candles(market.candles.bars, first_bar, last_bar)
         start = int(bars[0]["time"])
         return Example(
             why=why,
             window=int(row["window"]),
+            strategy=str(row["strategy"]),
             symbol=str(row["symbol"]),
             side=str(row["side"]),
             entry_reason=str(row["entry_reason"]),
@@ -149,10 +152,12 @@ class _Maker:
             swings=tuple(swing for swing in known.swings if swing.time >= start),
             factors=known.factors,
             lines=known.lines,
-            parameters=self._parameters(int(row["window"])),
+            parameters=self._parameters(int(row["window"]), member),
         )
 
-    def _known(self, market: Market, entry_bar: int, window: int, side: int) -> Known:
+    def _known(
+        self, market: Market, entry_bar: int, window: int, side: int, member: Member
+    ) -> Known:
         """Return what was known at the close before the entry, from the bars the run itself had."""
         plan = self.source.run.manifest.plan
         facts = self.source.run.manifest.windows[window]
@@ -161,11 +166,11 @@ class _Maker:
         if entry_bar <= first:
             return Known((), (), (), "no bar before the entry")
         seen = market.slice(first, entry_bar)
-        return known_at_close(seen, self._lines(seen, window), side)
+        return known_at_close(seen, self._lines(seen, window, member), side)
 
-    def _lines(self, market: Market, window: int) -> list[Any]:
-        cls = self.strategy.load()
-        given = {**self.source.run.manifest.strategy.fixed, **self._parameters(window)}
+    def _lines(self, market: Market, window: int, member: Member) -> list[Any]:
+        cls = member.strategy.load()
+        given = {**member.space.fixed, **self._parameters(window, member)}
         values = resolve(cls, given, market.candles.timeframe.text)
         try:
             return list(lines_of(cls, values, market))
@@ -179,9 +184,9 @@ class _Maker:
                 self.notes.append(note)
             return []
 
-    def _parameters(self, window: int) -> dict[str, Any]:
+    def _parameters(self, window: int, member: Member) -> dict[str, Any]:
         frame = self.source.windows
-        return dict(frame.loc[frame["window"] == window, "parameters"].iloc[0])
+        return member.own(frame.loc[frame["window"] == window, "parameters"].iloc[0])
 
 
 def _segment(segments: Sequence[Market], time_ms: int) -> Market | None:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from ftbt import __version__
 from ftbt.report.blocks import Block, Built, Figure
+from ftbt.report.live import with_frames
 from ftbt.report.svg import styled, to_svg
 from ftbt.report.theme import LAYOUTS, style_variables
 
@@ -46,7 +47,10 @@ def drawings(figure: Figure) -> list[Markup]:
         with mpl.rc_context(styled(layout)):
             drawing = figure.draw(layout)
         prefix = f"{figure.anchor}-{layout.name[0]}"
-        made.append(Markup(to_svg(drawing, prefix, layout, figure.title)))  # noqa: S704 - see above
+        svg = to_svg(drawing, prefix, layout, figure.title)
+        if figure.chart is not None:
+            svg = with_frames(svg, drawing)
+        made.append(Markup(svg))  # noqa: S704 - see above
     return made
 
 

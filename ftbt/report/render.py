@@ -11,6 +11,7 @@ from ftbt.report.page import page
 from ftbt.report.sections import SECTIONS, header
 from ftbt.report.seen import load
 from ftbt.report.source import Source
+from ftbt.robustness.assessment_files import has_assessment, load_assessment
 from ftbt.walkforward.store import load_run
 
 REPORT = "report.html"
@@ -22,7 +23,12 @@ def render(folder: Path) -> str:
     Raises:
         StorageError: when there is no finished run, or a file of it can't be read.
     """
-    source = Source(load_run(folder), load(folder))
+    found = load_assessment(folder) if has_assessment(folder) else None
+    return page_of(Source(load_run(folder), load(folder), found))
+
+
+def page_of(source: Source) -> str:
+    """Return the page of what was read from a run folder."""
     built = [Built(section, section.build(source)) for section in SECTIONS]
     footer = (
         f"Made by ftbt {__version__} from the run {source.run.manifest.run_id}. Back-tested results"

@@ -14,7 +14,7 @@ from ftbt.walkforward.store import write_json
 
 EXAMPLES = "examples.json"
 # Bump when a field changes its meaning.
-FORMAT = 1
+FORMAT = 2
 
 ZoneKind = Literal["gap", "block", "pool"]
 
@@ -69,7 +69,7 @@ class Example:
     Attributes:
         why: why it was chosen, for example "best trade".
         window: number of the test window, from 0.
-        symbol, side, entry_reason, exit_reason: as in the trades table.
+        strategy, symbol, side, entry_reason, exit_reason: as in the trades table.
         entry_time, exit_time: open of the bar of the fill, ms UTC.
         known: close of the last bar before the entry, ms UTC: everything drawn as a zone was
             known by then.
@@ -89,6 +89,7 @@ class Example:
 
     why: str
     window: int
+    strategy: str
     symbol: str
     side: str
     entry_reason: str

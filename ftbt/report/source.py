@@ -14,8 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ftbt.backtest import return_metrics as rm
+from ftbt.backtest.attribution import Part
+from ftbt.backtest.settings import Settings
 from ftbt.data.timeframe import DAY_MS, Timeframe
 from ftbt.report.seen import Examples
+from ftbt.risk.allocation import Allocation
+from ftbt.risk.limits import Limits
+from ftbt.robustness.assessment import Assessment
 from ftbt.walkforward.result import Run
 
 Floats = NDArray[np.float64]
@@ -45,10 +50,12 @@ class Source:
     Attributes:
         run: the stored run.
         examples: the example trades, None when none were written.
+        assessment: the verdict with its evidence, None when the run was not assessed.
     """
 
     run: Run
     examples: Examples | None = None
+    assessment: Assessment | None = None
 
     @property
     def capital(self) -> float:
@@ -60,11 +67,51 @@ class Source:
         """Length of a bar."""
         return Timeframe.parse(self.run.manifest.data[0].timeframe).ms
 
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies, in the order in which they decide."""
+        return self.run.manifest.strategy.names
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the symbols."""
+        return tuple(one.symbol for one in self.run.manifest.data)
+
+    @property
+    def is_portfolio(self) -> bool:
+        """True when several strategies or symbols share the account."""
+        return len(self.strategies) * len(self.symbols) > 1
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Money, costs and limits of the run."""
+        plain = dict(self.run.manifest.settings)
+        return Settings(**{**plain, "limits": Limits(**plain["limits"])})
+
+    @cached_property
+    def allocation(self) -> Allocation:
+        """How the strategies share the account."""
+        plain = dict(self.run.manifest.allocation)
+        return Allocation(**{**plain, "weights": tuple(plain["weights"])})
+
+    def parts(self, level: str) -> list[Part]:
+        """Return who earned what, of *level* `all`, `strategy`, `symbol` or `pair`."""
+        wanted = {
+            "all": (False, False), "strategy": (True, False), "symbol": (False, True),
+            "pair": (True, True),
+        }[level]  # fmt: skip
+        return [
+            one
+            for one in self.run.summary.parts
+            if (one.strategy is not None, one.symbol is not None) == wanted
+        ]
+
     @cached_property
     def windows(self) -> pd.DataFrame:
-        """The windows, with their parameters read from JSON."""
+        """The windows, with their parameters, chosen trials and weights read from JSON."""
         frame = self.run.windows.copy()
-        frame["parameters"] = [json.loads(text) for text in frame["parameters"]]
+        for name in ("parameters", "chosen_trials", "weights"):
+            frame[name] = [json.loads(text) for text in frame[name]]
         return frame
 
     @property
@@ -145,15 +192,12 @@ class Source:
         row = self.windows.iloc[i]
         return int((row["test_end"] - row["test_start"]).total_seconds() * 1000)
 
-    @cached_property
-    def chosen(self) -> pd.DataFrame:
-        """In-sample metrics of each finished window's chosen trial, one row per window."""
-        keys = self.done[["window", "chosen_trial"]].rename(columns={"chosen_trial": "trial"})
-        return keys.merge(self.run.trials, on=["window", "trial"], how="left")
-
     def within_median(self, metric: str) -> float:
-        """Return the median over windows of an in-sample metric, NaN without any."""
-        column = self.chosen[f"metric_{metric}"].astype(float)
+        """Return the median over finished windows of an in-sample metric, NaN without any.
+
+        *metric* is one of `ftbt.walkforward.stitch.WINDOW_METRICS`.
+        """
+        column = self.done[f"train_{metric}"].astype(float)
         known = column[np.isfinite(column)]
         return float(known.median()) if len(known) else math.nan
 

@@ -14,6 +14,7 @@ from ftbt.data.precision import floor_size
 BY_RISK = 1
 BY_NOTIONAL = 2
 BY_MARGIN = 3
+BY_EXPOSURE = 4  # cut to the room that the limits on exposure left
 
 
 @compiled

@@ -15,7 +15,6 @@ Everything else - size, orders, exits - is done here, and is the same in a back-
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from types import FunctionType
@@ -32,7 +31,7 @@ from ftbt.smc.base import read_bar
 from ftbt.strategy import records
 from ftbt.strategy.decide import decide
 from ftbt.strategy.parameters import ranges_of
-from ftbt.strategy.records import INTENT, REFUSAL_WORDS, RULES, VIEW, Refusal
+from ftbt.strategy.records import INTENT, RULES, VIEW
 from ftbt.strategy.setup import Setup
 
 _EXEC_TYPES = {
@@ -54,6 +53,7 @@ class SetupStrategy(bt.Strategy):
         reasons: names of the entry reasons that the rule sets by number.
         warmup_days: history that the lines need before their values are settled.
         setup: the rule bound to its lines; set in `__init__`.
+        ftbt_sleeve: which of the strategies of a run it belongs to; set by whoever runs it.
     """
 
     params: Any = dict(  # noqa: RUF012 - Backtrader's form
@@ -86,6 +86,7 @@ class SetupStrategy(bt.Strategy):
     reasons: ClassVar[tuple[str, ...]] = ("setup",)
     warmup_days: ClassVar[float] = 30.0
     setup: Setup
+    ftbt_sleeve = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,8 +104,8 @@ class SetupStrategy(bt.Strategy):
         self._bar = np.zeros(1, BAR)
         self._setups: Any = None
         self._loud: list[bool] = []  # bars whose setup says something
+        self._clock_line = self.lines.datetime
         self._wake = 0  # bar from which a held or waiting order needs a decision even so
-        self.refused: Counter[str] = Counter()
         self._entry: Any = None
         self._leaving: Any = None
         self._entry_asked = 0
@@ -141,10 +142,10 @@ class SetupStrategy(bt.Strategy):
         """Return all that the compiled engine needs of a strategy, before it is started.
 
         These are the indices of the *bars* at whose close the rule says something, what it says
-        there (records of SETUP), and the parameters of `decide` as one record.
+        there (records of SETUP), and the parameters of `decide` as one record, shape (1,).
         """
         self._check_made()
-        return *self.setup.heard(bars, self._packed[0]), self._common[0]
+        return *self.setup.heard(bars, self._packed[0]), self._common
 
     def notify_order(self, order: Any) -> None:
         """Follow the entry from its fill to the flat position after it."""
@@ -159,27 +160,29 @@ class SetupStrategy(bt.Strategy):
 
     def next(self) -> None:
         """Decide at the close of the current bar."""
-        if self.broker.finished:
-            return  # what is ordered at the last close can't trade any more
-        now = len(self)
+        now, entry = self._clock_line.lencount, self._entry  # len(self) takes three calls
         quiet = self._setups is not None and not self._loud[now - 1]
-        if quiet and (self._entry is None or now < self._wake):
+        if quiet and (entry is None or (now < self._wake and not self.broker.halted)):
             return
-        position = self.position.size
+        broker = self.broker
+        if broker.is_finished(self.data):
+            return  # what is ordered at the last close can't trade any more
         view = self._view[0]
+        # Whatever the symbol holds is another strategy's while there is no entry of one's own.
+        position = 0.0 if entry is None else self.position.size
         view["position"] = position
         view["bars_held"] = now - self._entry_filled + 1 if position else 0
         view["pending"] = 0
-        if self._entry is not None and not position:
-            view["pending"] = 1 if self._entry.isbuy() else -1
+        if entry is not None and not position and entry.alive():
+            view["pending"] = 1 if entry.isbuy() else -1
             view["pending_bars"] = now - self._entry_asked
         view["leaving"] = self._leaving is not None
-        view["equity"] = self.broker.getvalue()
+        broker.fill_view(self, view)
         intent = self._intent[0]
         setup = self._setup_now(now - 1)
         decide(view, setup, self._bar[0], self._common[0], self._rules[0], intent)
         if intent["refusal"]:
-            self.refused[REFUSAL_WORDS[Refusal(intent["refusal"])]] += 1
+            broker.refuse(self, intent)
         self._act(intent)
 
     def _setup_now(self, index: int) -> Any:
@@ -219,6 +222,7 @@ class SetupStrategy(bt.Strategy):
             confidence=float(intent["confidence"]),
             reason=int(intent["reason"]),
             targets=(float(intent["target1"]), float(intent["target2"])),
+            decided=True,
         )
         leave(
             size=size,

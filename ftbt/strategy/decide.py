@@ -12,7 +12,7 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.data.precision import floor_size, round_price
-from ftbt.risk.sizing import confidence_scale, position_size
+from ftbt.risk.sizing import BY_EXPOSURE, confidence_scale, position_size
 from ftbt.strategy.records import (
     CANCEL,
     ENTER,
@@ -69,7 +69,14 @@ def _is_price(price):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _geometry(setup, entry, worst, stop, target1, target2, p):  # type: ignore[no-untyped-def]
+def _refuse(intent, refusal, figure, boundary):  # type: ignore[no-untyped-def]
+    intent.refusal = refusal
+    intent.figure = figure
+    intent.boundary = boundary
+
+
+@compiled
+def _geometry(setup, entry, worst, stop, target1, target2):  # type: ignore[no-untyped-def]
     """Return a refusal code, 0 when stop and targets make sense; a target may be NaN."""
     side = setup.side
     if not (_is_price(entry) and _is_price(worst) and _is_price(stop)):
@@ -81,11 +88,14 @@ def _geometry(setup, entry, worst, stop, target1, target2, p):  # type: ignore[n
             return _BAD_GEOMETRY
     if side * (target1 - entry) <= 0.0 or side * (target2 - target1) <= 0.0:  # NaN passes
         return _BAD_GEOMETRY
-    last = target1 if math.isnan(target2) else target2
-    # A hair of tolerance: prices were rounded to the tick, min_rr was not.
-    if side * (last - entry) < (p.min_rr - 1e-3) * abs(entry - stop):
-        return _LOW_REWARD
     return 0
+
+
+@compiled
+def _reward(side, entry, stop, target1, target2):  # type: ignore[no-untyped-def]
+    """Return the reward of the last target as a multiple of the risk, NaN without a target."""
+    last = target1 if math.isnan(target2) else target2
+    return side * (last - entry) / abs(entry - stop)
 
 
 @compiled
@@ -102,12 +112,24 @@ def _split(size, entry, target1, target2, p, rules):  # type: ignore[no-untyped-
 
 
 @compiled
+def _cut(size, bound, worst, room, intent, decimals):  # type: ignore[no-untyped-def]
+    """Return the size that the limits on exposure leave, and what bound it; 0 when refused."""
+    if size * worst <= room.notional:
+        return size, bound
+    fits = floor_size(room.notional / worst, decimals)
+    if fits < room.smallest_share * size or fits <= 0.0:
+        _refuse(intent, room.narrow, room.narrow_figure, room.narrow_limit)
+        return 0.0, BY_EXPOSURE
+    return fits, BY_EXPOSURE
+
+
+@compiled
 def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
-    """Fill *intent* with the entry; return a refusal code, 0 when it stands."""
+    """Fill *intent* with the entry, or with the refusal."""
     if (p.direction == 1 and setup.side < 0) or (p.direction == 2 and setup.side > 0):
-        return _DIRECTION
+        return _refuse(intent, _DIRECTION, np.nan, np.nan)
     if not setup.confidence >= p.min_confidence:  # also refuses NaN
-        return _LOW_CONFIDENCE
+        return _refuse(intent, _LOW_CONFIDENCE, setup.confidence, p.min_confidence)
     decimals = rules.size_decimals
     entry = bar.close if setup.kind == MARKET else round_price(setup.entry, decimals)
     stop = round_price(setup.stop, decimals)
@@ -117,25 +139,35 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
         target2 = np.nan
     # A stop-limit may fill as far as its limit: size for that.
     worst = round_price(setup.limit, decimals) if setup.kind == STOP_LIMIT else entry
-    refusal = _geometry(setup, entry, worst, stop, target1, target2, p)
-    if refusal:
-        return refusal
+    wrong = _geometry(setup, entry, worst, stop, target1, target2)
+    if wrong:
+        return _refuse(intent, wrong, np.nan, np.nan)
+    reward = _reward(setup.side, entry, stop, target1, target2)
+    # A hair of tolerance: prices were rounded to the tick, min_rr was not.
+    if reward < p.min_rr - 1e-3:
+        return _refuse(intent, _LOW_REWARD, reward, p.min_rr)
     if not view.equity > 0.0:
-        return _NO_EQUITY
+        return _refuse(intent, _NO_EQUITY, view.equity, 0.0)
+    room = view.room
+    if room.blocked:
+        return _refuse(intent, room.blocked, room.figure, room.limit)
     scale = confidence_scale(setup.confidence, p.confidence_sizing)
     size, bound = position_size(
         view.equity,
         worst,
         stop,
         scale,
-        p.risk_per_trade,
+        min(p.risk_per_trade, room.risk_per_trade),
         p.max_notional,
         rules.leverage,
         rules.cost_rate,
         decimals,
     )
+    size, bound = _cut(size, bound, worst, room, intent, decimals)
+    if intent.refusal:
+        return None
     if size <= 0.0 or size * entry < rules.min_notional:
-        return _MIN_NOTIONAL
+        return _refuse(intent, _MIN_NOTIONAL, size * entry, rules.min_notional)
     intent.side = setup.side
     intent.kind = setup.kind
     intent.size = size
@@ -148,7 +180,8 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
     intent.confidence = setup.confidence
     intent.reason = setup.reason
     intent.bound = bound
-    return 0
+    intent.action = ENTER
+    return None
 
 
 @compiled
@@ -156,15 +189,15 @@ def decide(view, setup, bar, p, rules, intent):  # type: ignore[no-untyped-def]
     """Decide at the close of *bar*; the outcome is written into *intent*.
 
     One position and one waiting entry per symbol. A position is left by a market order when it is
-    invalidated or has lasted `max_bars`; a waiting entry is cancelled when it is invalidated or
-    has waited `valid_bars`.
+    invalidated or has lasted `max_bars`; a waiting entry is cancelled when it is invalidated, has
+    waited `valid_bars`, or a limit on losses has been reached.
     """
     intent.action = NOTHING
     intent.refusal = 0
     intent.exit_reason = 0
     if view.position != 0.0:
         if setup.side != 0:
-            intent.refusal = _IN_POSITION
+            _refuse(intent, _IN_POSITION, np.nan, np.nan)
         if view.leaving:
             return
         if _invalidated(setup, view.position, p):
@@ -176,11 +209,10 @@ def decide(view, setup, bar, p, rules, intent):  # type: ignore[no-untyped-def]
         return
     if view.pending != 0:
         if setup.side != 0:
-            intent.refusal = _ENTRY_PENDING
-        if view.pending_bars >= p.valid_bars or _invalidated(setup, view.pending, p):
+            _refuse(intent, _ENTRY_PENDING, np.nan, np.nan)
+        late = view.pending_bars >= p.valid_bars
+        if late or view.room.halted or _invalidated(setup, view.pending, p):
             intent.action = CANCEL
         return
     if setup.side != 0:
-        intent.refusal = _enter(setup, bar, view, p, rules, intent)
-        if intent.refusal == 0:
-            intent.action = ENTER
+        _enter(setup, bar, view, p, rules, intent)

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from ftbt.risk.limits import ROOM, Rule
+
 MARKET = 1
 LIMIT = 2
 STOP = 3
@@ -37,7 +39,8 @@ VIEW = np.dtype(
         ("pending", "i8"),  # side of the entry order that waits, 0 for none
         ("pending_bars", "i8"),  # bars it has waited
         ("leaving", "i8"),  # 1: a closing market order is under way
-        ("equity", "f8"),
+        ("equity", "f8"),  # that sizes are taken of: the strategy's share of the account
+        ("room", ROOM),  # what the limits on risk leave
     ],
     align=True,
 )
@@ -59,6 +62,8 @@ INTENT = np.dtype(
         ("action", "i8"),  # NOTHING, ENTER, CANCEL or EXIT
         ("exit_reason", "i8"),  # of EXIT
         ("refusal", "i8"),  # why the setup of this bar is not taken, 0 when it is
+        ("figure", "f8"),  # of the refusal: what was measured, NaN when nothing was
+        ("boundary", "f8"),  # of the refusal: what it should have been within
         ("side", "i8"),
         ("kind", "i8"),
         ("size", "f8"),
@@ -70,7 +75,7 @@ INTENT = np.dtype(
         ("target2", "f8"),
         ("confidence", "f8"),
         ("reason", "i8"),
-        ("bound", "i8"),  # what decided the size: risk, notional or margin
+        ("bound", "i8"),  # what decided the size: risk, notional, margin or exposure
     ],
     align=True,
 )
@@ -95,6 +100,16 @@ class Refusal(IntEnum):
     LOW_REWARD = 6  # reward to risk below min_rr
     MIN_NOTIONAL = 7
     NO_EQUITY = 8
+    DRAWDOWN = int(Rule.DRAWDOWN)
+    WEEKLY_LOSS = int(Rule.WEEKLY_LOSS)
+    DAILY_LOSS = int(Rule.DAILY_LOSS)
+    TRADES_PER_DAY = int(Rule.TRADES_PER_DAY)
+    POSITIONS = int(Rule.POSITIONS)
+    ONE_PER_SYMBOL = int(Rule.ONE_PER_SYMBOL)
+    TOTAL_EXPOSURE = int(Rule.TOTAL_EXPOSURE)
+    GROUP_EXPOSURE = int(Rule.GROUP_EXPOSURE)
+    NO_MARGIN = 17  # found at the fill, by the account itself
+    RISK_PER_TRADE = 18  # a user's own order whose stop is too far for its size
 
 
 REFUSAL_WORDS = {
@@ -106,4 +121,17 @@ REFUSAL_WORDS = {
     Refusal.LOW_REWARD: "reward to risk too low",
     Refusal.MIN_NOTIONAL: "below the smallest order",
     Refusal.NO_EQUITY: "no equity",
+    Refusal.DRAWDOWN: "drawdown breaker",
+    Refusal.WEEKLY_LOSS: "weekly loss",
+    Refusal.DAILY_LOSS: "daily loss",
+    Refusal.TRADES_PER_DAY: "trades per day",
+    Refusal.POSITIONS: "concurrent positions",
+    Refusal.ONE_PER_SYMBOL: "one position per symbol",
+    Refusal.TOTAL_EXPOSURE: "total exposure",
+    Refusal.GROUP_EXPOSURE: "exposure of a correlated group",
+    Refusal.NO_MARGIN: "not enough margin",
+    Refusal.RISK_PER_TRADE: "risk per trade",
 }
+
+# Of these, how they stand in tables: `figure` of `boundary`.
+LIMIT_REFUSALS = tuple(Refusal(rule) for rule in Rule)

@@ -49,6 +49,7 @@ class TrialRecord:
         metrics: of the training by name; empty when failed.
         days: midnights in ms UTC, shape (n,).
         returns: of those days, shape (n,).
+        strategy: number of the strategy that was searched.
     """
 
     number: int
@@ -60,6 +61,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     days: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     returns: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    strategy: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +73,10 @@ class Outcome:
         reason: why it failed, else empty.
         where: file:line of the failure, else empty.
         trials: all of them.
-        chosen: number of the chosen trial, -1 when failed.
-        score: what the selection compared, NaN when failed.
+        chosen: number of the chosen trial of each strategy, -1 where there is none; empty when
+            failed.
+        weights: share of the account of each strategy in the test; empty when failed.
+        score: what the selection compared, of the first strategy with a choice; NaN when failed.
         train: the chosen parameters in training, None when failed.
         test: the same in the test, None when failed.
         notes: sentences for people.
@@ -83,7 +87,8 @@ class Outcome:
     reason: str = ""
     where: str = ""
     trials: tuple[TrialRecord, ...] = ()
-    chosen: int = -1
+    chosen: tuple[int, ...] = ()
+    weights: tuple[float, ...] = ()
     score: float = float("nan")
     train: Evaluation | None = None
     test: Evaluation | None = None
@@ -94,6 +99,10 @@ class Outcome:
     def failed(self) -> bool:
         """True when there is a reason instead of a result."""
         return bool(self.reason)
+
+    def chosen_trials(self) -> list[TrialRecord]:
+        """Return the chosen trials, one for each strategy that has one."""
+        return [self.trials[number] for number in self.chosen if number >= 0]
 
 
 @dataclass(frozen=True, slots=True)

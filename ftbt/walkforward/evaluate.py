@@ -1,79 +1,70 @@
-"""One parameter set on one span: every symbol, every piece, one curve.
+"""Strategies with their parameters on one span: every symbol, every piece, one account, one curve.
 
-The capital is split equally between the symbols, once, at the start of the span. Within a symbol
-each piece starts with what the piece before left; nothing is held across a hole. The curves are
-summed on the clock of all bars that any symbol has; a symbol without a bar keeps its equity.
+Nothing is held across a hole. The curve has the clock of all bars that can be traded in any symbol;
+a symbol without a bar stands at its last price.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.attribution import Attribution, attribute
+from ftbt.backtest.engine import run_portfolio
 from ftbt.backtest.metrics import Metrics, summarise_arrays
+from ftbt.backtest.portfolio import Sleeve, Stretch
 from ftbt.backtest.reference_engine import Progress
-from ftbt.backtest.result import FILL, TRADE, Records, Result
+from ftbt.backtest.result import TRADE, Records, Result
 from ftbt.backtest.return_metrics import daily_returns
 from ftbt.backtest.settings import Settings
+from ftbt.risk.allocation import Allocation
 from ftbt.walkforward.pieces import SymbolPieces
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Equity below one unit of money can't be traded, nor given to `Settings`.
-RUIN = 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SymbolTrades:
-    """The trades of one symbol.
-
-    Attributes:
-        symbol: whose.
-        trades: TRADE records in order of time; bars count on the joint clock.
-        reasons: names of the entry reasons.
-    """
-
-    symbol: str
-    trades: Records
-    reasons: tuple[str, ...]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What a parameter set did on a span.
+    """What strategies did on a span.
 
     Attributes:
-        time: opens of all bars that any symbol has, ms UTC, shape (n,).
-        equity: sum over the symbols at the close of those bars, shape (n,).
+        time: opens of all bars that can be traded in any symbol, ms UTC, shape (n,).
+        equity: of the account at the close of those bars, shape (n,).
         hold: equal parts of each symbol bought at its first open and kept, no costs, shape (n,).
-        trades: one entry per symbol.
-        fills: FILL records of all symbols; bars count within their own piece.
-        metrics: of all symbols together.
+        trades: TRADE records in order of their exits; bars count on `time`.
+        fills: FILL records in order of time; bars count on `time`.
+        symbols, strategies: names that `trades` and `fills` count.
+        entry_reasons: names of the entry reasons, of each strategy.
+        metrics: of everything together.
         refused: why setups or orders were not taken, name -> count.
         engine: engine that ran.
         notes: sentences of the engine, each once.
         funding_modelled: False when any symbol had no funding rates.
         capital: equity before the first bar.
+        attribution: who earned what, when that was asked for.
     """
 
     time: Ints
     equity: Floats
     hold: Floats
-    trades: tuple[SymbolTrades, ...]
+    trades: Records
     fills: Records
+    symbols: tuple[str, ...]
+    strategies: tuple[str, ...]
+    entry_reasons: tuple[tuple[str, ...], ...]
     metrics: Metrics
     refused: Mapping[str, int]
     engine: str
     notes: tuple[str, ...]
     funding_modelled: bool
     capital: float
+    attribution: Attribution | None = None
 
     def daily_returns(self) -> tuple[Ints, Floats]:
         """Return midnights (ms UTC) and the return of each UTC day that has a bar."""
@@ -81,114 +72,132 @@ class Evaluation:
 
 
 def evaluate(
-    strategy: type[Any],
+    sleeves: Sequence[Sleeve],
     symbols: Sequence[SymbolPieces],
-    parameters: Mapping[str, Any],
     settings: Settings,
     engine: str = "auto",
     progress: Progress | None = None,
+    allocation: Allocation | None = None,
+    *,
+    attributed: bool = False,
 ) -> Evaluation:
-    """Return what *strategy* does with *parameters* on the pieces of *symbols*.
+    """Return what *sleeves* do on the pieces of *symbols*.
 
-    Symbols without a single piece keep their share of the capital as cash. *progress* is called
-    now and then with (bars done, bars in all) of the piece that runs.
+    *progress* is called now and then with (bars done, bars in all); *attributed*: say who earned
+    what, too.
     """
-    share = settings.capital / len(symbols)
-    curves, holds, results = [], [], []
-    for one in symbols:
-        own = replace(settings, capital=share)
-        runs = _run_pieces(strategy, one, parameters, own, engine, progress)
-        results.append(runs)
-        curves.append(_curve(runs))
-        holds.append(_hold(one, share))
-    time = np.unique(np.concatenate([curve[0] for curve in curves]))
-    trades = tuple(
-        _joined_trades(one.symbol, runs, time) for one, runs in zip(symbols, results, strict=True)
+    stretches = [Stretch(piece.market, piece.trade_from) for one in symbols for piece in one.pieces]
+    result = run_portfolio(
+        sleeves, stretches, settings, allocation=allocation, engine=engine, progress=progress
     )
-    equity = _sum_on(time, curves, share)
-    every = [run for runs in results for run in runs]
-    fills = np.concatenate([np.zeros(0, FILL), *(run.fills for run in every)])
-    per_year = every[0].timeframe.bars_per_year
-    joined = [one.trades for one in trades]
+    span = _span(symbols, result)
+    equity = result.equity if span.traded is None else result.equity[span.traded]
+    trades = _on_span(result.trades, ("entry_bar", "exit_bar"), result.first_bar, span)
+    fills = _on_span(result.fills, ("bar",), result.first_bar, span)
+    per_year = result.timeframe.bars_per_year
     return Evaluation(
-        time=time,
+        time=span.time,
         equity=equity,
-        hold=_sum_on(time, holds, share),
+        hold=span.hold * settings.capital,
         trades=trades,
         fills=fills,
-        metrics=metrics_of(time, equity, joined, fills, per_year, settings.capital),
-        refused=dict(sorted(sum((Counter(run.refused) for run in every), Counter()).items())),
-        engine="+".join(sorted({run.engine for run in every})),
-        notes=tuple(dict.fromkeys(note for run in every for note in run.notes)),
-        funding_modelled=all(run.funding_modelled for run in every),
+        symbols=tuple(result.symbols),
+        strategies=tuple(result.strategies),
+        entry_reasons=tuple(map(tuple, result.entry_reasons)),
+        metrics=metrics_of(span.time, equity, [trades], fills, per_year, settings.capital),
+        refused=result.refused,
+        engine=result.engine,
+        notes=tuple(result.notes),
+        funding_modelled=result.funding_modelled,
         capital=settings.capital,
+        attribution=_attributed(result) if attributed else None,
     )
 
 
-def _run_pieces(
-    strategy: type[Any],
-    symbol: SymbolPieces,
-    parameters: Mapping[str, Any],
-    settings: Settings,
-    engine: str,
-    progress: Progress | None,
-) -> list[Result]:
-    runs: list[Result] = []
-    for piece in symbol.pieces:
-        if runs:
-            left = float(runs[-1].equity[-1])
-            if left < RUIN:
-                break
-            settings = replace(settings, capital=left)
-        result = run_backtest(
-            strategy,
-            piece.market,
-            parameters,
-            settings,
-            trade_from=piece.trade_from,
-            engine=engine,
-            progress=progress,
-        )
-        runs.append(result)
-    return runs
-
-
-def _curve(runs: Sequence[Result]) -> tuple[Ints, Floats]:
-    if not runs:
-        return np.zeros(0, np.int64), np.zeros(0)
-    return (
-        np.concatenate([run.time for run in runs]),
-        np.concatenate([run.equity for run in runs]),
+def _attributed(result: Result) -> Attribution:
+    return attribute(
+        result.trades,
+        result.fills,
+        result.time,
+        result.closes,
+        result.settings.capital,
+        result.strategies,
+        result.symbols,
+        result.first_bar,
     )
 
 
-def _hold(symbol: SymbolPieces, share: float) -> tuple[Ints, Floats]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Span:
+    """What all parameter sets on the same pieces have in common.
+
+    Attributes:
+        time: opens of the bars that can be traded.
+        traded: which of the result's bars these are; None: all of them.
+        number: of each of the result's bars among them; empty when that is its own.
+        hold: buy and hold of one unit of money.
+    """
+
+    time: Ints
+    traded: NDArray[np.bool_] | None
+    number: Ints
+    hold: Floats
+
+
+_SPANS: OrderedDict[Any, _Span] = OrderedDict()
+_KEPT_SPANS = 8
+
+
+def _span(symbols: Sequence[SymbolPieces], result: Result) -> _Span:
+    # By symbol: one without a piece still has its part of buy and hold.
+    key = tuple(
+        tuple((piece.market.candles.fingerprint, piece.trade_from) for piece in one.pieces)
+        for one in symbols
+    )
+    found = _SPANS.get(key)
+    if found is None:
+        found = _SPANS[key] = _make_span(symbols, result.time)
+        while len(_SPANS) > _KEPT_SPANS:
+            _SPANS.popitem(last=False)
+    return found
+
+
+def _make_span(symbols: Sequence[SymbolPieces], time: Ints) -> _Span:
+    """Return which bars can be traded: where one piece is over, the next may only warm up."""
+    spans = [
+        piece.market.candles.time[piece.trade_from :] for one in symbols for piece in one.pieces
+    ]
+    traded = np.isin(time, np.concatenate(spans))
+    own = time[traded]
+    whole = bool(traded.all())
+    holds = [_hold(one, own, 1.0 / len(symbols)) for one in symbols]
+    return _Span(
+        time=own,
+        traded=None if whole else traded,
+        number=np.zeros(0, np.int64) if whole else np.cumsum(traded) - 1,
+        hold=np.sum(holds, axis=0),
+    )
+
+
+def _hold(symbol: SymbolPieces, time: Ints, share: float) -> Floats:
     """Return the curve of buying at the first open that could be traded; holes are held through."""
     parts = [piece.market.candles.bars[piece.trade_from :] for piece in symbol.pieces]
     if not parts:
-        return np.zeros(0, np.int64), np.zeros(0)
+        return np.full(len(time), share)
     bars = np.concatenate(parts)
-    return bars["time"], share * bars["close"] / bars["open"][0]
+    values = np.concatenate(([share], share * bars["close"] / bars["open"][0]))
+    curve: Floats = values[np.searchsorted(bars["time"], time, side="right")]
+    return curve
 
 
-def _sum_on(time: Ints, curves: Sequence[tuple[Ints, Floats]], share: float) -> Floats:
-    """Return the sum of *curves* at *time*, each keeping its last value between its bars."""
-    total = np.zeros(len(time))
-    for own_time, values in curves:
-        last = np.searchsorted(own_time, time, side="right")
-        total += np.concatenate(([share], values))[last]
-    return total
-
-
-def _joined_trades(symbol: str, runs: Sequence[Result], time: Ints) -> SymbolTrades:
-    """Return the trades of all pieces with their bars on the joint clock."""
-    if not runs:
-        return SymbolTrades(symbol, np.zeros(0, TRADE), ())
-    trades = np.concatenate([run.trades for run in runs]).astype(TRADE, copy=True)
-    for name in ("entry", "exit"):
-        at = np.searchsorted(time, trades[f"{name}_time"], side="right") - 1
-        trades[f"{name}_bar"] = np.maximum(at, 0)
-    return SymbolTrades(symbol, trades, tuple(runs[0].reasons))
+def _on_span(records: Records, names: Sequence[str], first_bar: int, span: _Span) -> Records:
+    """Return *records* with their bars counted on the span's time."""
+    moved = records.copy()
+    for name in names:
+        moved[name] -= first_bar
+        if len(span.number):
+            moved[name] = span.number[moved[name]]
+    return moved
 
 
 def metrics_of(
@@ -209,7 +218,7 @@ def metrics_of(
         bars_per_year: of the curve's bars.
         capital: equity before the first bar.
     """
-    together = np.concatenate([np.zeros(0, TRADE), *trades])
+    together = np.concatenate(trades) if trades else np.zeros(0, TRADE)
     order = np.argsort(together["exit_time"], kind="stable")
     before = np.concatenate(([capital], equity[:-1]))
     alive = before > 0.0

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ftbt import __version__
-from ftbt.config import Experiment
+from ftbt.config import AllocationPart, Experiment
 from ftbt.data.market import coin_of
 from ftbt.strategy.loader import StrategyRef, strategies_folder
+from ftbt.walkforward.ensemble import Ensemble
 
 _PACKAGES = ("optuna", "numba", "numpy", "pandas", "scipy", "pyarrow", "backtrader")
 # These show or carry a result; they don't make it.
@@ -51,11 +52,12 @@ def run_id_of(manifest: Mapping[str, Any]) -> str:
     return f"{name}-{shown}-{manifest['data'][0]['timeframe']}-{digest}"
 
 
-def command_of(experiment: Experiment, strategy: StrategyRef, experiment_file: str | None) -> str:
+def command_of(experiment: Experiment, ensemble: Ensemble, experiment_file: str | None) -> str:
     """Return what to type to get this result again; files by name, without their folders."""
     if experiment_file is not None:
         return f"ftbt walkforward --experiment {shlex.quote(experiment_file)}"
-    words = ["ftbt", "walkforward", "--strategy", _strategy_word(strategy)]
+    strategies = ",".join(_strategy_word(one.strategy) for one in ensemble.members)
+    words = ["ftbt", "walkforward", "--strategy", strategies]
     data = experiment.data
     source = Path(data.source).name if Path(data.source).suffix else data.source
     words += ["--data", source]
@@ -86,9 +88,21 @@ def command_of(experiment: Experiment, strategy: StrategyRef, experiment_file: s
     words += _given(
         {f"--{name.replace('_', '-')}": one for name, one in experiment.backtest.money().items()}
     )
+    words += ["--no-limits"] * (experiment.risk.limits == "none")
+    for name, value in experiment.risk.given().items():
+        words += ["--limit", f"{name}={value!r}"]
+    words += _allocation_words(experiment.allocation)
     for name, value in experiment.strategy.parameters.items():
         words += ["--set", f"{name}={str(value).lower() if isinstance(value, bool) else value}"]
     return shlex.join(words)
+
+
+def _allocation_words(part: AllocationPart) -> list[str]:
+    given = part.given()
+    words = _given({"--allocation": given.get("method")})
+    if part.weights:
+        words += ["--weights", ",".join(map(repr, part.weights))]
+    return words + ["--drawdown-aware"] * part.drawdown_aware
 
 
 def _strategy_word(strategy: StrategyRef) -> str:

@@ -24,10 +24,11 @@ from ftbt.walkforward.windows import Window
 METRIC_NAMES = tuple(item.name for item in fields(Metrics))
 
 TRADE_COLUMNS = (
-    "window", "symbol", "entry_time", "exit_time", "side", "size", "entry_price", "exit_price",
-    "stop", "target1", "target2", "gross", "fees", "funding", "slippage", "net", "r", "mae", "mfe",
-    "confidence", "bars", "entry_reason", "exit_reason", "scale",
+    "window", "symbol", "strategy", "entry_time", "exit_time", "side", "size", "entry_price",
+    "exit_price", "stop", "target1", "target2", "gross", "fees", "funding", "slippage", "net", "r",
+    "mae", "mfe", "confidence", "bars", "entry_reason", "exit_reason", "scale",
 )  # fmt: skip
+WORDS = ("symbol", "strategy", "side", "entry_reason", "exit_reason")
 
 
 def moments(time_ms: Any) -> pd.DatetimeIndex:
@@ -59,7 +60,9 @@ def windows_frame(
         "trials": [len(one.trials) for one in outcomes],
         "failed_trials": [sum(t.state == "failed" for t in one.trials) for one in outcomes],
         "repeated_trials": [sum(t.repeats >= 0 for t in one.trials) for one in outcomes],
-        "chosen_trial": [one.chosen for one in outcomes],
+        "chosen_trial": [_first_chosen(one) for one in outcomes],
+        "chosen_trials": _words([json.dumps(list(one.chosen)) for one in outcomes]),
+        "weights": _words([json.dumps(list(one.weights)) for one in outcomes]),
         "score": [one.score for one in outcomes],
         "parameters": _words([_parameters(one) for one in outcomes]),
         "train_value": [_value(one) for one in outcomes],
@@ -79,12 +82,19 @@ def _bars(evaluation: Evaluation | None) -> int:
 
 
 def _parameters(outcome: Outcome) -> str:
-    values = {} if outcome.chosen < 0 else dict(outcome.trials[outcome.chosen].parameters)
+    values: dict[str, Any] = {}
+    for one in outcome.chosen_trials():
+        values |= one.parameters
     return json.dumps(values, sort_keys=True)
 
 
+def _first_chosen(outcome: Outcome) -> int:
+    return next((number for number in outcome.chosen if number >= 0), -1)
+
+
 def _value(outcome: Outcome) -> float:
-    return math.nan if outcome.chosen < 0 else outcome.trials[outcome.chosen].value
+    first = _first_chosen(outcome)
+    return math.nan if first < 0 else outcome.trials[first].value
 
 
 def _metric(evaluation: Evaluation | None, name: str) -> float:
@@ -95,19 +105,24 @@ def _hold(evaluation: Evaluation | None) -> float:
     return math.nan if evaluation is None else float(evaluation.hold[-1]) / evaluation.capital - 1.0
 
 
-def trials_frame(outcomes: Sequence[Outcome], ranges: Mapping[str, Range]) -> pd.DataFrame:
+def trials_frame(
+    outcomes: Sequence[Outcome], ranges: Mapping[str, Range], strategies: Sequence[str]
+) -> pd.DataFrame:
     """Return one row per trial."""
     rows = [(one.number, trial) for one in outcomes for trial in one.trials]
     columns: dict[str, Any] = {
         "window": np.array([window for window, _ in rows], dtype=np.int64),
         "trial": np.array([trial.number for _, trial in rows], dtype=np.int64),
+        "strategy": _words([strategies[trial.strategy] for _, trial in rows]),
         "state": _words([trial.state for _, trial in rows]),
         "repeats": np.array([trial.repeats for _, trial in rows], dtype=np.int64),
         "value": np.array([trial.value for _, trial in rows], dtype=np.float64),
         "error": _words([trial.error for _, trial in rows]),
     }
     for name, limits in ranges.items():
-        columns[f"param_{name}"] = _column(limits, [trial.parameters[name] for _, trial in rows])
+        columns[f"param_{name}"] = _column(
+            limits, [trial.parameters.get(name) for _, trial in rows]
+        )
     for name in METRIC_NAMES:
         figures = [float(trial.metrics.get(name, math.nan)) for _, trial in rows]
         columns[f"metric_{name}"] = np.array(figures, dtype=np.float64)
@@ -115,8 +130,11 @@ def trials_frame(outcomes: Sequence[Outcome], ranges: Mapping[str, Range]) -> pd
 
 
 def _column(limits: Range, values: Sequence[Any]) -> Any:
+    missing = None in values  # a parameter of another strategy
     if isinstance(limits, Choice):
-        return _words(values)
+        return _words(["" if value is None else value for value in values])
+    if missing:
+        return np.array([math.nan if value is None else value for value in values], np.float64)
     kinds: dict[type, type] = {Int: np.int64, Float: np.float64, Bool: np.bool_}
     return np.array(values, dtype=kinds[type(limits)])
 
@@ -176,28 +194,29 @@ def all_trades_frame(outcomes: Sequence[Outcome], stitched: Stitched) -> pd.Data
     """Return all out-of-sample trades, by window and exit."""
     parts = []
     for outcome, scale in zip(outcomes, stitched.scale, strict=True):
-        for one in () if outcome.test is None else outcome.test.trades:
-            part = trades_frame(one.trades, one.symbol, one.reasons)
-            part["bars"] = one.trades["exit_bar"] - one.trades["entry_bar"]
-            part["window"], part["scale"] = outcome.number, float(scale)
-            parts.append(part)
+        test = outcome.test
+        if test is None:
+            continue
+        part = trades_frame(test.trades, test.symbols, test.strategies, test.entry_reasons)
+        part["bars"] = test.trades["exit_bar"] - test.trades["entry_bar"]
+        part["window"], part["scale"] = outcome.number, float(scale)
+        parts.append(part)
     if not parts:
         return _no_trades()
     whole = pd.concat(parts, ignore_index=True)
     whole = whole.sort_values(["window", "exit_time", "symbol", "entry_time"], kind="stable")
-    for name in ("symbol", "side", "entry_reason", "exit_reason"):
+    for name in WORDS:
         whole[name] = whole[name].astype("str")
     return whole[list(TRADE_COLUMNS)].reset_index(drop=True)
 
 
 def _no_trades() -> pd.DataFrame:
-    words = {"symbol", "side", "entry_reason", "exit_reason"}
     times = {"entry_time", "exit_time"}
     columns: dict[str, Any] = {}
     for name in TRADE_COLUMNS:
         if name in times:
             columns[name] = moments([])
-        elif name in words:
+        elif name in WORDS:
             columns[name] = _words([])
         else:
             kind = np.int64 if name in ("window", "bars") else np.float64

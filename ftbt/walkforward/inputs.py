@@ -13,13 +13,14 @@ import numpy as np
 
 from ftbt.backtest.engine import ENGINES
 from ftbt.backtest.settings import Settings
-from ftbt.config import Experiment
+from ftbt.config import DataPart, Experiment, RiskPart
 from ftbt.data.market import Market
 from ftbt.data.resolve import load_markets
 from ftbt.data.timeframe import Timeframe, parse_time, to_ms
 from ftbt.errors import ConfigError, did_you_mean
-from ftbt.strategy.loader import StrategyRef, find_strategy
-from ftbt.strategy.parameters import warmup_bars
+from ftbt.risk.allocation import Allocation
+from ftbt.risk.limits import Limits
+from ftbt.walkforward.ensemble import Ensemble, make_ensemble
 from ftbt.walkforward.fingerprint import code_hash, command_of, run_id_of, versions
 from ftbt.walkforward.objective import objective_named
 from ftbt.walkforward.pieces import Clock, clock_of, cut
@@ -33,7 +34,7 @@ from ftbt.walkforward.result import (
     WindowFacts,
 )
 from ftbt.walkforward.search import SAMPLER_TEXT
-from ftbt.walkforward.space import Space, describe, space_of
+from ftbt.walkforward.space import describe
 from ftbt.walkforward.tasks import WindowTask
 from ftbt.walkforward.windows import (
     Plan,
@@ -51,20 +52,18 @@ class Inputs:
 
     Attributes:
         experiment: as asked.
-        strategy: which one.
+        ensemble: which strategies, and what is searched of them.
         markets: segments of each symbol, in the order of the experiment.
-        settings: money and costs.
-        space: what is searched.
+        settings: money, costs and limits.
         plan, clock, windows: where training and tests lie.
-        trials: per window; one when there is nothing to search.
+        trials: per window, of all strategies together.
         manifest: all of it in plain values.
     """
 
     experiment: Experiment
-    strategy: StrategyRef
+    ensemble: Ensemble
     markets: Mapping[str, Sequence[Market]]
     settings: Settings
-    space: Space
     plan: Plan
     clock: Clock
     windows: Sequence[Window]
@@ -82,14 +81,13 @@ class Inputs:
             )
 
         return WindowTask(
-            strategy=self.strategy,
+            ensemble=self.ensemble,
             window=window,
             train=pieces(window.train),
             test=pieces((window.test,)),
-            space=self.space,
             settings=self.settings,
             engine=self.experiment.backtest.engine,
-            trials=self.trials,
+            trials=search.trials,
             objective=search.objective,
             min_trades=search.min_trades,
             selection=search.selection,
@@ -112,28 +110,42 @@ def prepare(
     Raises:
         InputError: anything that the experiment names and that cannot be used.
     """
-    _check_words(experiment)
-    strategy = find_strategy(experiment.strategy.name)
-    cls = strategy.load()
+    check_words(experiment)
     timeframe = Timeframe.parse(experiment.data.timeframe)
-    part = experiment.strategy
-    space = space_of(cls, timeframe, part.parameters, part.ranges)
-    settings = Settings(**experiment.backtest.money())
-    plan = plan_of(experiment.walk_forward, timeframe, warmup_bars(cls, timeframe))
-    markets = _load(experiment, store)
+    settings = Settings(**experiment.backtest.money(), limits=limits_of(experiment.risk))
+    ensemble = make_ensemble(
+        experiment.strategy, timeframe, Allocation(**experiment.allocation.given())
+    )
+    plan = plan_of(experiment.walk_forward, timeframe, ensemble.warmup_bars(timeframe))
+    markets = load_symbols(experiment.data, store)
     clock = clock_of(list(markets.values()))
     windows = lay_windows(clock.bars, plan)
     require_windows(windows, clock.bars, plan, timeframe)
-    trials = experiment.search.trials if space.ranges else 1
+    trials = sum(ensemble.trials(experiment.search.trials))
     manifest = _manifest(
-        experiment, experiment_file, strategy, cls, space, settings, plan, clock, windows, markets
+        experiment, experiment_file, ensemble, settings, plan, clock, windows, markets
     )
-    return Inputs(
-        experiment, strategy, markets, settings, space, plan, clock, windows, trials, manifest
-    )
+    return Inputs(experiment, ensemble, markets, settings, plan, clock, windows, trials, manifest)
 
 
-def _check_words(experiment: Experiment) -> None:
+def limits_of(part: RiskPart) -> Limits:
+    """Return the limits that a `[risk]` table means.
+
+    Raises:
+        ConfigError: limits beside `limits = "none"`, or out of their ranges.
+    """
+    if part.limits == "none" and part.given():
+        first = next(iter(part.given()))
+        raise ConfigError(f'risk.{first} is given beside limits = "none": drop one')
+    return Limits.none() if part.limits == "none" else Limits(**part.given())  # type: ignore[arg-type]
+
+
+def check_words(experiment: Experiment) -> None:
+    """Pass when objective, engine and symbols are names that can be meant.
+
+    Raises:
+        ConfigError: naming the one that can't, and the nearest known one.
+    """
     objective_named(experiment.search.objective)
     engine = experiment.backtest.engine
     if engine not in ENGINES:
@@ -145,8 +157,12 @@ def _check_words(experiment: Experiment) -> None:
         raise ConfigError(f"symbol {twice[0]} is given twice")
 
 
-def _load(experiment: Experiment, store: Path | None) -> dict[str, list[Market]]:
-    data = experiment.data
+def load_symbols(data: DataPart, store: Path | None) -> dict[str, list[Market]]:
+    """Return the segments of each symbol, by its name, in the order asked for.
+
+    Raises:
+        InputError: no such data, the same symbol twice, or another fingerprint.
+    """
     found: dict[str, list[Market]] = {}
     for symbol in data.symbols:
         segments = load_markets(
@@ -219,9 +235,7 @@ def _symbol_facts(symbol: str, segments: Sequence[Market]) -> SymbolFacts:
 def _manifest(
     experiment: Experiment,
     experiment_file: str | None,
-    strategy: StrategyRef,
-    cls: type[Any],
-    space: Space,
+    ensemble: Ensemble,
     settings: Settings,
     plan: Plan,
     clock: Clock,
@@ -237,36 +251,54 @@ def _manifest(
         title=experiment.title,
         hypothesis=experiment.hypothesis,
         synthetic=any(one.synthetic for one in data),
-        strategy=StrategyFacts(
-            name=strategy.name,
-            class_name=strategy.class_name,
-            file=Path(strategy.path).name,
-            sha256=strategy.sha256,
-            description=(inspect.getdoc(cls) or "").partition("\n")[0],
-            fixed=plain(space.fixed),
-            defaults=plain(space.defaults),
-            space={name: describe(limits) for name, limits in space.ranges.items()},
-        ),
+        strategy=_strategy_facts(ensemble),
         data=data,
         plan=_plan_facts(experiment, plan, clock, windows),
         windows=tuple(_window_facts(window, clock) for window in windows),
         search=SearchFacts(
-            trials=search.trials if space.ranges else 1,
+            trials=sum(ensemble.trials(search.trials)),
             objective=objective.name,
             objective_text=objective.text,
             min_trades=search.min_trades,
             selection=search.selection,
             seed=search.seed,
-            sampler=SAMPLER_TEXT if space.ranges else "nothing to search",
+            sampler=SAMPLER_TEXT if ensemble.ranges else "nothing to search",
         ),
+        # A list, as it comes back from the file: a resumed run compares the two.
+        allocation={
+            **ensemble.allocation.as_dict(),
+            "weights": list(ensemble.allocation.weights),
+        },
         settings=settings.as_dict(),
         settings_text=settings.describe(),
         engine=experiment.backtest.engine,
         versions=versions(),
         code=code_hash(),
-        command=command_of(experiment, strategy, experiment_file),
+        command=command_of(experiment, ensemble, experiment_file),
     )
     return replace(manifest, run_id=run_id_of(asdict(manifest)))
+
+
+def _strategy_facts(ensemble: Ensemble) -> StrategyFacts:
+    """Return the facts of all strategies, joined by `+`; parameters by their names in the run."""
+    members = ensemble.members
+    classes = [one.strategy.load() for one in members]
+    fixed: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    for one in members:
+        fixed |= one.named(one.space.fixed)
+        defaults |= one.named(one.space.defaults)
+    return StrategyFacts(
+        name=ensemble.name,
+        names=tuple(one.strategy.name for one in members),
+        class_name="+".join(one.strategy.class_name for one in members),
+        file="+".join(Path(one.strategy.path).name for one in members),
+        sha256="+".join(one.strategy.sha256 for one in members),
+        description=" ".join((inspect.getdoc(cls) or "").partition("\n")[0] for cls in classes),
+        fixed=plain(fixed),
+        defaults=plain(defaults),
+        space={name: describe(limits) for name, limits in ensemble.ranges.items()},
+    )
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Row:
         window: number of the window.
         state: done, failed, or stopped (unfinished when the row was written).
         trials: made and not counted by an earlier row of this run and window.
-        strategy: name.
-        strategy_sha256: of its file.
+        strategy: name; several joined by `+`.
+        strategy_sha256: of its file; several joined by `+`.
         data_fingerprint: of all candles, symbols joined by `+`.
         symbols: joined by `+`.
         timeframe: bar length.
@@ -101,7 +101,7 @@ class Earlier:
 
     Attributes:
         trials: all of them.
-        of_strategy: those of a strategy of the same name.
+        of_strategy: those of a strategy of the same name, alone or beside others.
         runs: how many runs they belong to.
     """
 
@@ -175,7 +175,8 @@ class Ledger:
         others = [
             row for row in self.rows() if row.run_id != manifest.run_id and _same_data(row, mine)
         ]
-        of_strategy = [row for row in others if row.strategy == mine.strategy]
+        names = set(mine.strategy.split("+"))
+        of_strategy = [row for row in others if names & set(row.strategy.split("+"))]
         return Earlier(_sum(others), _sum(of_strategy), len({row.run_id for row in others}))
 
     def _append(self, rows: Sequence[Row]) -> None:

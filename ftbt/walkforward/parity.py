@@ -7,15 +7,16 @@ the window that shows it fails.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.result import TRADE, Records
 from ftbt.backtest.settings import Settings
 from ftbt.errors import IntegrityError
+from ftbt.risk.allocation import Allocation
 from ftbt.walkforward.evaluate import Evaluation, evaluate
 from ftbt.walkforward.pieces import SymbolPieces
 
@@ -46,11 +47,11 @@ class Parity:
 
 
 def checked_on_reference(
-    strategy: type[Any],
+    sleeves: Sequence[Sleeve],
     symbols: Sequence[SymbolPieces],
-    parameters: Mapping[str, Any],
     settings: Settings,
     found: Evaluation,
+    allocation: Allocation | None = None,
 ) -> Parity | None:
     """Return the comparison of *found* with the reference engine; None when that made it.
 
@@ -59,7 +60,7 @@ def checked_on_reference(
     """
     if "compiled" not in found.engine:
         return None
-    other = evaluate(strategy, symbols, parameters, settings, "reference")
+    other = evaluate(sleeves, symbols, settings, "reference", allocation=allocation)
     parity = compare(found, other)
     if not parity.agree:
         raise IntegrityError(
@@ -72,9 +73,8 @@ def checked_on_reference(
 
 def compare(one: Evaluation, two: Evaluation) -> Parity:
     """Return how far two evaluations of the same bars agree."""
-    pairs = list(zip(one.trades, two.trades, strict=True))
-    trades = sum(max(len(a.trades), len(b.trades)) for a, b in pairs)
-    identical = sum(_identical(a.trades, b.trades) for a, b in pairs)
+    trades = max(len(one.trades), len(two.trades))
+    identical = _identical(one.trades, two.trades)
     gap = float(np.max(np.abs(one.equity - two.equity), initial=0.0)) / one.capital
     return Parity(trades, identical, gap)
 

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ftbt.backtest.attribution import Part
+
 WindowState = Literal["done", "failed"]
 Verdict = Literal["none", "weak", "some"]
 TrialState = Literal["complete", "few_trades", "failed"]
 
 # Bump when a file of the run folder changes its meaning.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class StrategyFacts:
     """Which strategy ran.
 
     Attributes:
-        name: for people, for example `liquidity_sweep`.
+        name: for people, for example `liquidity_sweep`; several strategies are joined by `+`, here
+            and in the next fields, and their parameters are called `strategy.parameter`.
+        names: of each strategy, in the order in which they decide.
         class_name: the class in its file.
         file: name of the file, without the folders of the machine.
         sha256: of the file's bytes.
@@ -41,6 +45,7 @@ class StrategyFacts:
     """
 
     name: str
+    names: tuple[str, ...]
     class_name: str
     file: str
     sha256: str
@@ -157,8 +162,11 @@ class Manifest:
         title, hypothesis: from the experiment file; empty for a quick run.
         synthetic: True when any symbol is a made-up market: every output then says so.
         strategy, data, plan, windows, search: see there; `data` has one entry per symbol.
-        settings: money and costs by name (`ftbt.backtest.settings.Settings.as_dict()`).
+        settings: money and costs by name (`ftbt.backtest.settings.Settings.as_dict()`); limits on
+            risk are a table in it.
         settings_text: the same in one line for people.
+        allocation: how several strategies share the account
+            (`ftbt.risk.allocation.Allocation.as_dict()`).
         engine: engine asked for: `auto`, `reference` or `compiled`.
         versions: name -> version of python, ftbt, optuna, numba, numpy, pandas, scipy, backtrader.
         code: sha256 over ftbt's own sources.
@@ -175,8 +183,9 @@ class Manifest:
     plan: PlanFacts
     windows: tuple[WindowFacts, ...]
     search: SearchFacts
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     settings_text: str
+    allocation: Mapping[str, Any]
     engine: str
     versions: Mapping[str, str]
     code: str
@@ -225,6 +234,9 @@ class Summary:
         funding_modelled: False when any symbol had no funding rates.
         notes: sentences that belong beside the numbers.
         evidence: see there.
+        parts: who earned what out of sample, in the money of the stitched curve: the account,
+            each strategy, each symbol, each strategy on each symbol
+            (`ftbt.backtest.attribution.Part`; NaN is None in the file).
         compared_trades: out-of-sample trades that were made again on the reference engine; 0 when
             the reference engine made them in the first place.
         identical_trades: those that came out alike in every field.
@@ -244,6 +256,7 @@ class Summary:
     funding_modelled: bool
     notes: tuple[str, ...]
     evidence: Evidence
+    parts: tuple[Part, ...] = ()
     compared_trades: int = 0
     identical_trades: int = 0
 
@@ -282,7 +295,9 @@ class Run:
             file:line of the failure, else empty; `train_start`, `train_end`, `test_start`,
             `test_end` spans on the clock, ends exclusive; `train_bars`, `test_bars` bars that
             could be traded (all symbols together); `trials`, `failed_trials`, `repeated_trials`;
-            `chosen_trial` int, -1 when failed; `score` what the selection compared (the
+            `chosen_trial` int, of the first strategy with a choice, -1 when failed;
+            `chosen_trials` JSON list, of each strategy; `weights` JSON list, share of the account
+            of each strategy in the test; `score` what the selection compared (the
             objective, or the neighbourhood's median for `plateau`); `parameters` JSON object of
             the searched parameters, `{}` when failed; `train_value` objective of the chosen
             trial; `train_<metric>` and `test_<metric>` for each name in
@@ -290,10 +305,11 @@ class Run:
             the test; `scale` stitched equity at the window's start / capital; `start_equity`,
             `end_equity` of the stitched curve.
         trials: one row per trial of each window, in order of being asked:
-            `window`, `trial` int; `state` complete/few_trades/failed; `repeats` trial whose
-            parameters these are again, -1 for none; `value` objective (the worst value for
-            few_trades, NaN when failed); `error` text, else empty; `param_<name>` searched
-            values; `metric_<name>` for every field of `Metrics`, over the training bars.
+            `window`, `trial` int; `strategy` whose search; `state` complete/few_trades/failed;
+            `repeats` trial whose parameters these are again, -1 for none; `value` objective (the
+            worst value for few_trades, NaN when failed); `error` text, else empty;
+            `param_<name>` searched values, NaN or empty for those of another strategy;
+            `metric_<name>` for every field of `Metrics`, over the training bars.
         trial_returns: daily returns (UTC days, by bar open) of every trial in training that was
             not failed or repeated: `window`, `trial`, `day`, `ret` (fraction).
         equity: the stitched out-of-sample curve, one row per bar of all test windows: `time`
@@ -302,9 +318,9 @@ class Run:
         in_sample: of the chosen parameters in training: `window`, `time`, `equity` (each window
             starts at the capital).
         trades: all out-of-sample trades, in order of window and exit: `window`, `symbol`,
-            `entry_time`, `exit_time`, `side` long/short, `size`, `entry_price`, `exit_price`,
-            `stop`, `target1`, `target2`, `gross`, `fees`, `funding`, `slippage`, `net`, `r`,
-            `mae`, `mfe`, `confidence`, `bars` (from entry to exit), `entry_reason`,
+            `strategy`, `entry_time`, `exit_time`, `side` long/short, `size`, `entry_price`,
+            `exit_price`, `stop`, `target1`, `target2`, `gross`, `fees`, `funding`, `slippage`,
+            `net`, `r`, `mae`, `mfe`, `confidence`, `bars` (from entry to exit), `entry_reason`,
             `exit_reason`, `scale`. Money is on the window's own start capital; times `scale` it
             is money of the stitched curve.
     """

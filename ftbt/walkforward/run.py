@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 from ftbt.errors import FtbtError, InputError, IntegrityError, StorageError
 from ftbt.walkforward import store
 from ftbt.walkforward.checkpoint import Outcome, WindowFolder
+from ftbt.walkforward.earned import earned
+from ftbt.walkforward.ensemble import alone
 from ftbt.walkforward.evaluate import evaluate
 from ftbt.walkforward.frames import (
     all_trades_frame,
@@ -229,8 +231,9 @@ def _compile(inputs: Inputs, listener: Listener) -> None:
             0, min(first.trade_from + COMPILE_BARS, len(first.market.candles))
         )
         part = SymbolPieces(task.train[0].symbol, (Piece(short, first.trade_from),))
-        values = {**task.space.fixed, **task.space.first}
-        evaluate(task.strategy.load(), (part,), values, task.settings, task.engine)
+        for one in task.ensemble.members:
+            sleeve = alone(one, one.named(one.space.first))
+            evaluate([sleeve], (part,), task.settings, task.engine)
     late.cancel()
 
 
@@ -280,7 +283,7 @@ def _write(inputs: Inputs, outcomes: Sequence[Outcome], folder: Path, timing: Ti
     stitched = stitch(inputs.windows, outcomes, inputs.markets, inputs.clock, capital)
     frames = {
         "windows": windows_frame(inputs.windows, outcomes, inputs.clock, stitched),
-        "trials": trials_frame(outcomes, inputs.space.ranges),
+        "trials": trials_frame(outcomes, inputs.ensemble.ranges, inputs.manifest.strategy.names),
         "trial_returns": trial_returns_frame(outcomes),
         "equity": equity_frame(stitched),
         "in_sample": in_sample_frame(outcomes),
@@ -290,6 +293,8 @@ def _write(inputs: Inputs, outcomes: Sequence[Outcome], folder: Path, timing: Ti
         store.write_frame(folder / f"{name}.parquet", frames[name])
     per_year = inputs.clock.timeframe.bars_per_year
     run_id = inputs.manifest.run_id
-    summary: Summary = summarise_run(run_id, stitched, outcomes, capital, per_year)
+    names = inputs.manifest.strategy.names
+    parts = earned(stitched, outcomes, inputs.markets, names, capital).parts
+    summary: Summary = summarise_run(run_id, stitched, outcomes, capital, per_year, parts)
     store.write_json(folder / store.TIMING, timing)
     store.write_json(folder / store.SUMMARY, summary)

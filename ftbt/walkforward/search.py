@@ -55,9 +55,13 @@ class Asked:
     values: dict[str, Any]
 
 
-def window_seed(seed: int, window: int) -> int:
-    """Return the seed of a window's sampler: independent between windows, the same anywhere."""
-    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(window,))
+def window_seed(seed: int, window: int, member: int = 0) -> int:
+    """Return the seed of a sampler: independent between windows and strategies, the same anywhere.
+
+    The first strategy's does not depend on whether there are more.
+    """
+    key = (window, member) if member else (window,)
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=key)
     return int(sequence.generate_state(1, np.uint32)[0])
 
 

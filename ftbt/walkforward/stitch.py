@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ftbt.backtest.attribution import Part
 from ftbt.backtest.metrics import Metrics
 from ftbt.backtest.result import FILL, Records
 from ftbt.backtest.return_metrics import daily_returns
@@ -32,11 +33,13 @@ Ints = NDArray[np.int64]
 
 # Metrics that the table of windows shows of training and test.
 WINDOW_METRICS = (
-    "net_profit", "total_return", "cagr", "sharpe", "max_drawdown", "profit_factor", "win_rate",
-    "expectancy_r", "trades",
+    "net_profit", "total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown",
+    "days_under_water", "calmar", "trades", "win_rate", "profit_factor", "payoff_ratio",
+    "expectancy_r", "longest_losing_streak", "exposure", "turnover", "fees", "slippage", "funding",
 )  # fmt: skip
-# Of a trade's record, in money: they grow with the account.
+# Of a trade's and a fill's record: they grow with the account.
 MONEY = ("size", "gross", "fees", "funding", "slippage", "net")
+FILL_MONEY = ("size", "fee", "slippage")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +98,12 @@ def stitch(
     time, whole = np.concatenate(times), np.concatenate(curves)
     end = np.append(start[1:], equity)
     scale = start / capital
-    trades = _stitched_trades(outcomes, scale, time)
+    trades = stitched_trades(outcomes, scale, time)
     metrics = None
     if any(not outcome.failed for outcome in outcomes):
+        fills = np.concatenate([np.zeros(0, FILL), *stitched_fills(outcomes, scale, time)])
         per_year = clock.timeframe.bars_per_year
-        metrics = metrics_of(time, whole, trades, _fills(outcomes, scale), per_year, capital)
+        metrics = metrics_of(time, whole, trades, fills, per_year, capital)
     evidence = judge(
         daily_returns(time, whole, capital)[1], equity - capital, sum(map(len, trades))
     )
@@ -149,35 +153,42 @@ def _hold(markets: Mapping[str, Sequence[Market]], time: Ints, capital: float) -
     return total
 
 
-def scaled(trades: Records, scale: float) -> Records:
-    """Return *trades* in the stitched curve's money."""
-    money = trades.copy()
-    for name in MONEY:
+def scaled(records: Records, scale: float, names: Sequence[str] = MONEY) -> Records:
+    """Return *records* with the fields *names* in the stitched curve's money."""
+    money = records.copy()
+    for name in names:
         money[name] *= scale
     return money
 
 
-def _stitched_trades(outcomes: Sequence[Outcome], scale: Floats, time: Ints) -> list[Records]:
-    """Return all trades in the stitched curve's money, their bars counted on its clock."""
+def stitched_trades(outcomes: Sequence[Outcome], scale: Floats, time: Ints) -> list[Records]:
+    """Return the trades of each test in the stitched curve's money, bars counted on its clock."""
     lists = []
     for outcome, factor in zip(outcomes, scale, strict=True):
-        for one in () if outcome.test is None else outcome.test.trades:
-            trades = scaled(one.trades, factor)
-            for name in ("entry", "exit"):
-                at = np.searchsorted(time, trades[f"{name}_time"], side="right") - 1
-                trades[f"{name}_bar"] = np.maximum(at, 0)
-            lists.append(trades)
+        if outcome.test is None:
+            continue
+        trades = scaled(outcome.test.trades, factor)
+        for name in ("entry", "exit"):
+            trades[f"{name}_bar"] = _bar_of(trades[f"{name}_time"], time)
+        lists.append(trades)
     return lists
 
 
-def _fills(outcomes: Sequence[Outcome], scale: Floats) -> Records:
-    parts = [np.zeros(0, FILL)]
+def stitched_fills(outcomes: Sequence[Outcome], scale: Floats, time: Ints) -> list[Records]:
+    """Return the fills of each test in the stitched curve's money, bars counted on its clock."""
+    lists = []
     for outcome, factor in zip(outcomes, scale, strict=True):
-        if outcome.test is not None:
-            fills = outcome.test.fills.copy()
-            fills["size"] *= factor
-            parts.append(fills)
-    return np.concatenate(parts)
+        if outcome.test is None:
+            continue
+        fills = scaled(outcome.test.fills, factor, FILL_MONEY)
+        fills["bar"] = _bar_of(fills["time"], time)
+        lists.append(fills)
+    return lists
+
+
+def _bar_of(moments: Ints, time: Ints) -> Ints:
+    """Return the bar that each moment lies in; a fill on detail bars has one of those."""
+    return np.maximum(np.searchsorted(time, moments, side="right") - 1, 0)
 
 
 def summarise_run(
@@ -186,8 +197,9 @@ def summarise_run(
     outcomes: Sequence[Outcome],
     capital: float,
     bars_per_year: float,
+    parts: Sequence[Part] = (),
 ) -> Summary:
-    """Return the figures of the whole run."""
+    """Return the figures of the whole run; *parts* say who earned what."""
     done = [outcome for outcome in outcomes if outcome.test is not None]
     tests = [outcome.test for outcome in done if outcome.test is not None]
     refused: Counter[str] = sum((Counter(test.refused) for test in tests), Counter())
@@ -209,6 +221,7 @@ def summarise_run(
         funding_modelled=bool(tests) and all(test.funding_modelled for test in tests),
         notes=_notes(outcomes),
         evidence=stitched.evidence,
+        parts=tuple(parts),
         compared_trades=sum(one.parity.trades for one in done if one.parity),
         identical_trades=sum(one.parity.identical for one in done if one.parity),
     )

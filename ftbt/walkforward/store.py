@@ -35,6 +35,9 @@ FRAMES = ("windows", "trials", "trial_returns", "equity", "in_sample", "trades")
 # Files that may differ between two executions of the same run.
 VOLATILE = (TIMING,)
 
+# Of a part of the result; None there means: all together.
+_NAMES = ("strategy", "symbol")
+
 T = TypeVar("T")
 
 
@@ -95,13 +98,21 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def _none_to_nan(plain: Any, kind: type[Any]) -> Any:
-    """Give evidence its NaN back: JSON has none, and `null` is no number."""
-    if kind is Summary:
-        evidence = plain["evidence"]
-        plain["evidence"] = {
-            name: math.nan if item is None else item for name, item in evidence.items()
+    """Give evidence and parts their NaN back: JSON has none, and `null` is no number."""
+    if kind is not Summary:
+        return plain
+
+    def back(table: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: math.nan if value is None and name not in _NAMES else value
+            for name, value in table.items()
         }
-    return plain
+
+    return {
+        **plain,
+        "evidence": back(plain["evidence"]),
+        "parts": [back(part) for part in plain["parts"]],
+    }
 
 
 def is_complete(folder: Path) -> bool:

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError, StorageError
-from ftbt.strategy.loader import StrategyRef
 from ftbt.walkforward.checkpoint import (
     Batch,
     Outcome,
@@ -32,13 +33,13 @@ from ftbt.walkforward.checkpoint import (
     TrialRecord,
     WindowFolder,
 )
+from ftbt.walkforward.ensemble import Ensemble, alone, share_out
 from ftbt.walkforward.evaluate import Evaluation, evaluate
 from ftbt.walkforward.objective import WORST, objective_named
 from ftbt.walkforward.parity import checked_on_reference
 from ftbt.walkforward.pieces import SymbolPieces, too_few
 from ftbt.walkforward.plateau import Candidate, Chosen, select_best, select_plateau
 from ftbt.walkforward.search import BATCH, Asked, Study, window_seed
-from ftbt.walkforward.space import Space
 from ftbt.walkforward.windows import Window
 
 # A progress file more often than this helps nobody.
@@ -50,21 +51,19 @@ class WindowTask:
     """Everything that one window needs.
 
     Attributes:
-        strategy: which one; loaded where the task runs.
+        ensemble: which strategies; loaded where the task runs.
         window: its place on the clock.
         train, test: what can be traded, one entry per symbol.
-        space: what is searched.
         settings, engine: of every back-test.
         trials, objective, min_trades, selection, seed: as in `SearchPart`.
         folder: where checkpoints go.
         parent: process that waits for the task; when it is gone, the task stops. None: nobody.
     """
 
-    strategy: StrategyRef
+    ensemble: Ensemble
     window: Window
     train: tuple[SymbolPieces, ...]
     test: tuple[SymbolPieces, ...]
-    space: Space
     settings: Settings
     engine: str
     trials: int
@@ -119,7 +118,8 @@ def _guarded(task: WindowTask, folder: WindowFolder) -> Outcome:
 def _text(error: Exception, task: WindowTask) -> str:
     """Return what went wrong, the same on every machine and in every process."""
     text = str(error) if isinstance(error, FtbtError) else f"{type(error).__name__}: {error}"
-    text = text.replace(str(Path(task.strategy.path).parent) + os.sep, "")
+    for one in task.ensemble.members:
+        text = text.replace(str(Path(one.strategy.path).parent) + os.sep, "")
     return re.sub(r"0x[0-9a-fA-F]{4,}", "0x...", text)
 
 
@@ -138,56 +138,155 @@ def _run(task: WindowTask, folder: WindowFolder, trials: list[TrialRecord]) -> O
     )
     if reason:
         return Outcome(number, reason)
-    strategy = task.strategy.load()
-    _search(task, strategy, folder, trials)
-    chosen, notes = _select(task, trials)
-    if chosen is None:
+    for one in task.ensemble.members:
+        one.strategy.load()  # a file that changed is one failed window, not failed trials
+    chosen, notes = _search_all(task, folder, trials)
+    if not any(chosen):
         return Outcome(number, _why_none(task, trials), "", tuple(trials))
-    parameters = {**task.space.fixed, **trials[chosen.trial].parameters}
-    train = _evaluate(task, strategy, task.train, parameters, chosen.trial)
-    test = _evaluate(task, strategy, task.test, parameters, chosen.trial)
-    parity = checked_on_reference(strategy, task.test, parameters, task.settings, test)
+    values = [None if one is None else trials[one.trial].parameters for one in chosen]
+    returns = [None if one is None else _returns_of(trials, one.trial) for one in chosen]
+    sleeves, weights, more = share_out(task.ensemble, values, returns)
+    if not sleeves:
+        return Outcome(number, "no strategy has a share of the account", "", tuple(trials))
+    first = next(one for one in chosen if one is not None)
+    train = _evaluate(task, sleeves, task.train, first.trial)
+    test = _evaluate(task, sleeves, task.test, first.trial)
+    parity = checked_on_reference(sleeves, task.test, task.settings, test, task.ensemble.allocation)
     return Outcome(
-        number, "", "", tuple(trials), chosen.trial, chosen.score, train, test, tuple(notes), parity
+        number,
+        trials=tuple(trials),
+        chosen=tuple(-1 if one is None else one.trial for one in chosen),
+        weights=weights,
+        score=first.score,
+        train=train,
+        test=test,
+        notes=(*notes, *(f"window {number}: {note}" for note in more)),
+        parity=parity,
     )
 
 
-def _search(
-    task: WindowTask, strategy: type[Any], folder: WindowFolder, trials: list[TrialRecord]
-) -> None:
-    """Fill *trials*, from the checkpoints first."""
-    study, memory = _resume(task, folder, trials)
-    reported = 0.0
-    while len(trials) < task.trials:
-        batch: list[TrialRecord] = []
-        for asked in study.ask(min(BATCH, task.trials - len(trials))):
-            _stop_when_orphaned(task.parent)
-            record = _try(task, strategy, asked, memory)
-            memory.setdefault(_key(asked.values), record)
-            batch.append(record)
-            if time.monotonic() - reported > REPORT_SECONDS:
-                reported = time.monotonic()
-                folder.report(_progress([*trials, *batch]))
-        for record in batch:
-            study.tell(record.number, None if record.state == "failed" else record.value)
-        frozen = tuple(study.finished_trials(batch[0].number))
-        folder.save_batch(Batch(tuple(batch), frozen, study.sampler_state()))
-        trials.extend(batch)
-
-
-def _resume(
+def _search_all(
     task: WindowTask, folder: WindowFolder, trials: list[TrialRecord]
-) -> tuple[Study, dict[tuple[Any, ...], TrialRecord]]:
-    """Return the study as the last checkpoint left it, and what was evaluated already."""
+) -> tuple[list[Chosen | None], list[str]]:
+    """Search every member in turn; return what was chosen of each, and notes.
+
+    Trials are numbered on from one member to the next, so checkpoints are one unbroken row.
+    """
     batches = folder.batches()
-    trials.extend(record for batch in batches for record in batch.records)
-    memory = {_key(one.parameters): one for one in reversed(trials) if one.repeats < 0}
-    ranges = task.space.ranges
-    if not batches:
-        seed = window_seed(task.seed, task.window.number)
-        return Study.start(ranges, task.space.first, seed), memory
-    frozen = [one for batch in batches for one in batch.frozen]
-    return Study.restore(ranges, batches[-1].sampler, frozen), memory
+    found: list[Chosen | None] = []
+    notes: list[str] = []
+    for number, count in enumerate(task.ensemble.trials(task.trials)):
+        search = _Search(task, number, count, len(trials))
+        search.run(folder, trials, batches)
+        own = trials[search.first :]
+        chosen, more = _select(task, number, own)
+        found.append(chosen)
+        notes += more
+        if chosen is None and len(task.ensemble.members) > 1:
+            name = task.ensemble.members[number].strategy.name
+            notes.append(f"window {task.window.number}: {name} stays out: {_why_none(task, own)}")
+    return found, notes
+
+
+def _returns_of(trials: Sequence[TrialRecord], number: int) -> NDArray[np.float64]:
+    """Return the daily returns of a trial; one that repeats another has none of its own."""
+    one = trials[number]
+    return one.returns if one.repeats < 0 else trials[one.repeats].returns
+
+
+class _Search:
+    """The search of one member."""
+
+    def __init__(self, task: WindowTask, member: int, count: int, first: int) -> None:
+        self.task = task
+        self.number = member
+        self.member = task.ensemble.members[member]
+        self.count = count
+        self.first = first  # number of its first trial in the window
+
+    def run(
+        self, folder: WindowFolder, trials: list[TrialRecord], batches: Sequence[Batch]
+    ) -> None:
+        """Fill *trials*, from the checkpoints first."""
+        task, stop = self.task, self.first + self.count
+        study, memory = self._resume(trials, batches)
+        reported = 0.0
+        while len(trials) < stop:
+            batch: list[TrialRecord] = []
+            for asked in study.ask(min(BATCH, stop - len(trials))):
+                _stop_when_orphaned(task.parent)
+                record = self._try(asked, memory)
+                memory.setdefault(_key(asked.values), record)
+                batch.append(record)
+                if time.monotonic() - reported > REPORT_SECONDS:
+                    reported = time.monotonic()
+                    folder.report(_progress([*trials, *batch]))
+            for record in batch:
+                value = None if record.state == "failed" else record.value
+                study.tell(record.number - self.first, value)
+            frozen = tuple(study.finished_trials(batch[0].number - self.first))
+            folder.save_batch(Batch(tuple(batch), frozen, study.sampler_state()))
+            trials.extend(batch)
+
+    def _resume(
+        self, trials: list[TrialRecord], batches: Sequence[Batch]
+    ) -> tuple[Study, dict[tuple[Any, ...], TrialRecord]]:
+        """Return the study as its last checkpoint left it, and what was evaluated already."""
+        span = range(self.first, self.first + self.count)
+        own = [batch for batch in batches if batch.records[0].number in span]
+        known = [record for batch in own for record in batch.records]
+        trials.extend(known)
+        memory = {
+            _key(self.member.own(one.parameters)): one for one in reversed(known) if one.repeats < 0
+        }
+        space = self.member.space
+        if not own:
+            seed = window_seed(self.task.seed, self.task.window.number, self.number)
+            return Study.start(space.ranges, space.first, seed), memory
+        frozen = [one for batch in own for one in batch.frozen]
+        return Study.restore(space.ranges, own[-1].sampler, frozen), memory
+
+    def _try(self, asked: Asked, memory: Mapping[tuple[Any, ...], TrialRecord]) -> TrialRecord:
+        """Return the trial of one parameter set; one that was tried before is not run again."""
+        number, values = self.first + asked.number, self.member.named(asked.values)
+        known = memory.get(_key(asked.values))
+        if known is not None:
+            return TrialRecord(
+                number,
+                values,
+                known.state,
+                known.value,
+                known.error,
+                known.number,
+                known.metrics,
+                strategy=self.number,
+            )
+        try:
+            sleeve = alone(self.member, values)
+            result = _evaluate(self.task, [sleeve], self.task.train, number)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one parameter set that fails is a finding
+            place = place_of(error)
+            text = _text(error, self.task) + (f" ({place})" if place else "")
+            return TrialRecord(number, values, "failed", math.nan, text, strategy=self.number)
+        return self._record(number, values, result)
+
+    def _record(self, number: int, values: Mapping[str, Any], result: Evaluation) -> TrialRecord:
+        task = self.task
+        value = objective_named(task.objective).value(result.metrics, task.min_trades)
+        days, returns = result.daily_returns()
+        enough = result.metrics.trades >= task.min_trades
+        return TrialRecord(
+            number,
+            values,
+            "complete" if enough else "few_trades",
+            value,
+            metrics=result.metrics.as_dict(),
+            days=days,
+            returns=returns,
+            strategy=self.number,
+        )
 
 
 def _key(values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -201,83 +300,42 @@ def _progress(
     return Progress(len(trials), max(values, default=None), done, failed)
 
 
-def _try(
-    task: WindowTask,
-    strategy: type[Any],
-    asked: Asked,
-    memory: Mapping[tuple[Any, ...], TrialRecord],
-) -> TrialRecord:
-    """Return the trial of one parameter set; a set that was tried before is not run again."""
-    known = memory.get(_key(asked.values))
-    if known is not None:
-        return TrialRecord(
-            asked.number,
-            asked.values,
-            known.state,
-            known.value,
-            known.error,
-            known.number,
-            known.metrics,
-        )
-    parameters = {**task.space.fixed, **asked.values}
-    try:
-        result = _evaluate(task, strategy, task.train, parameters, asked.number)
-    except StorageError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one parameter set that fails is a finding
-        place = place_of(error)
-        text = _text(error, task) + (f" ({place})" if place else "")
-        return TrialRecord(asked.number, asked.values, "failed", math.nan, text)
-    return _record(task, asked, result)
-
-
 def _evaluate(
-    task: WindowTask,
-    strategy: type[Any],
-    symbols: Sequence[SymbolPieces],
-    parameters: Mapping[str, Any],
-    trial: int,
+    task: WindowTask, sleeves: Sequence[Sleeve], symbols: Sequence[SymbolPieces], trial: int
 ) -> Evaluation:
     """Run a back-test whose chance, if the strategy throws dice, is the trial's own."""
     sequence = np.random.SeedSequence(task.seed, spawn_key=(task.window.number, trial))
     dice = int(sequence.generate_state(1, np.uint32)[0])
     random.seed(dice)
     np.random.seed(dice)  # noqa: NPY002 - the global generator is the one that strategies use
-    return evaluate(strategy, symbols, parameters, task.settings, task.engine)
-
-
-def _record(task: WindowTask, asked: Asked, result: Evaluation) -> TrialRecord:
-    value = objective_named(task.objective).value(result.metrics, task.min_trades)
-    days, returns = result.daily_returns()
-    enough = result.metrics.trades >= task.min_trades
-    return TrialRecord(
-        asked.number,
-        asked.values,
-        "complete" if enough else "few_trades",
-        value,
-        metrics=result.metrics.as_dict(),
-        days=days,
-        returns=returns,
+    return evaluate(
+        sleeves, symbols, task.settings, task.engine, allocation=task.ensemble.allocation
     )
 
 
-def _select(task: WindowTask, trials: list[TrialRecord]) -> tuple[Chosen | None, list[str]]:
+def _select(
+    task: WindowTask, member: int, trials: Sequence[TrialRecord]
+) -> tuple[Chosen | None, list[str]]:
+    own = task.ensemble.members[member]
     candidates = [
         Candidate(
-            one.number, one.parameters, one.value, one.state == "complete" and one.value > WORST
+            one.number,
+            own.own(one.parameters),
+            one.value,
+            one.state == "complete" and one.value > WORST,
         )
         for one in trials
         if one.state != "failed" and one.repeats < 0
     ]
     if task.selection == "best":
         return select_best(candidates), []
-    chosen = select_plateau(candidates, task.space.ranges)
+    chosen = select_plateau(candidates, own.space.ranges)
     alone = chosen is not None and not chosen.plateau
     note = f"window {task.window.number}: no plateau among its trials, the best trial was taken"
     return chosen, [note] if alone else []
 
 
-def _why_none(task: WindowTask, trials: list[TrialRecord]) -> str:
+def _why_none(task: WindowTask, trials: Sequence[TrialRecord]) -> str:
     failed = [one for one in trials if one.state == "failed"]
     if len(failed) == len(trials):
         return f"all {len(trials)} trials failed, the first with: {failed[0].error}"

@@ -20,6 +20,7 @@ from ftbt.data.candles import Candles, Funding, make_bars
 from ftbt.data.market import Instrument, Market
 from ftbt.data.timeframe import HOUR_MS, MINUTE_MS, Timeframe
 from ftbt.ranges import Bool, Choice, Float, Int, Range
+from ftbt.risk.limits import Limits
 from ftbt.smc.baselines import AverageTrueRange
 from ftbt.strategy import Setup, SetupStrategy, setup_rule
 from ftbt.strategy.parameters import ranges_of
@@ -70,7 +71,7 @@ def spoil(setup, odd, zero):
 @setup_rule
 def by_code(bar, atr, p, setup):
     """Make the setup that the volume's digits say; distances in `unit` x close."""
-    code = int(bar.volume)
+    code = int(bar.volume) * p.turn % CODES
     side, code = code % 4, code // 4  # 1 long, 2 short, else nothing
     kind, code = code % 4, code // 4
     entry, code = code % 13, code // 13
@@ -105,9 +106,16 @@ def by_code(bar, atr, p, setup):
 class ByCode(SetupStrategy):
     """A strategy whose setups the volumes decide."""
 
-    params: ClassVar = {"unit": 0.01, "min_rr": 0.0, "max_notional": 50.0, "risk_per_trade": 0.05}
+    params: ClassVar = {
+        "unit": 0.01,
+        "turn": 1,
+        "min_rr": 0.0,
+        "max_notional": 50.0,
+        "risk_per_trade": 0.05,
+    }
     ranges: ClassVar = {
         "unit": Float(0.0001, 0.2),
+        "turn": Int(1, 999),  # another number makes other setups of the same volumes
         "min_rr": Float(0.0, 5.0),
         "risk_per_trade": Float(0.0005, 1.0),
     }
@@ -129,6 +137,7 @@ class Question:
         missing: rows of the detail that are not there.
         tick, level: price of a tick and of the first open in ticks.
         funding: (offset in minutes, rate) and ms by which the stamps are late; empty: none.
+        start: bars after the common beginning at which this symbol's candles begin.
     """
 
     rows: Sequence[tuple[int, int, int, int, int]]
@@ -138,7 +147,9 @@ class Question:
     level: int = 100
     funding: Sequence[tuple[int, float]] = ()
     late: int = 0
-    settings: Mapping[str, float] = field(default_factory=dict)
+    symbol: str = "TEST"
+    start: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     trade_from: int = 0
@@ -150,14 +161,15 @@ class Question:
         detail = None
         if per > 1:
             kept = [i for i in range(len(fine)) if i not in self.missing]
-            detail = Candles("TEST", Timeframe.of_ms(self.fine * MINUTE_MS), fine[kept])
+            detail = Candles(self.symbol, Timeframe.of_ms(self.fine * MINUTE_MS), fine[kept])
         whole = fine.reshape(-1, per)
         bars = make_bars(
             whole["time"][:, 0], whole["open"][:, 0], whole["high"].max(axis=1),
             whole["low"].min(axis=1), whole["close"][:, -1], whole["volume"][:, 0],
         )  # fmt: skip
-        candles = Candles.checked("TEST", "15m", bars)
-        return Market(candles, Instrument("TEST", **self.rules), self._funding(), detail)
+        candles = Candles.checked(self.symbol, "15m", bars)
+        rules = Instrument(self.symbol, **self.rules)
+        return Market(candles, rules, self._funding(), detail)
 
     def _bars(self) -> Any:
         close, columns = self.level, []
@@ -167,19 +179,21 @@ class Question:
             high, low = max(opened, close) + up, max(1, min(opened, close) - down)
             columns.append((opened, high, low, close))
         prices = np.array(columns, float).T * self.tick
-        time = START + self.fine * MINUTE_MS * np.arange(len(self.rows))
+        begin = START + 15 * MINUTE_MS * self.start
+        time = begin + self.fine * MINUTE_MS * np.arange(len(self.rows))
         return make_bars(time, *prices, [row[-1] for row in self.rows])
 
     def _funding(self) -> Funding | None:
         if not self.funding:
             return None
         minutes, rates = np.array(sorted(dict(self.funding).items()), float).T
-        return Funding("TEST", START + minutes.astype(np.int64) * MINUTE_MS + self.late, rates)
+        return Funding(self.symbol, START + minutes.astype(np.int64) * MINUTE_MS + self.late, rates)
 
     def ask(self, engine: str, strategy: type[Any] = ByCode) -> Result:
         """Return the answer of *engine*."""
+        settings = Settings(**{"limits": Limits.none(), **self.settings})
         return run_backtest(
-            strategy, self.market(), dict(self.parameters), Settings(**self.settings),
+            strategy, self.market(), dict(self.parameters), settings,
             trade_from=self.trade_from, engine=engine,
         )  # fmt: skip
 
@@ -210,6 +224,22 @@ ROW = st.tuples(
     sometimes(0, 0, 0, 1, -1, 2, -2, 6, -6, 25, -25), SMALL, st.integers(0, 4), st.integers(0, 4),
     CODE,
 )  # fmt: skip
+# Small and common values: what binds often.
+LIMITS = st.just(Limits.none()) | st.builds(
+    Limits,
+    risk_per_trade=sometimes(0.02, 0.0005, 0.2, 1.0),
+    total_exposure=sometimes(0.2, 0.01, 0.5, 10.0),
+    group_exposure=sometimes(0.3, 0.05, 10.0),
+    correlation=sometimes(0.7, 0.0, 1.0),
+    correlation_days=sometimes(2, 30),
+    positions=sometimes(3, 1, 2, 100),
+    trades_per_day=sometimes(50, 1, 2, 5),
+    daily_loss=sometimes(0.05, 0.001, 0.01, 1.0),
+    weekly_loss=sometimes(0.1, 0.002, 0.03, 1.0),
+    drawdown=sometimes(0.2, 0.01, 0.05, 1.0),
+    breaker_days=sometimes(30, 1, 2),
+    smallest_share=sometimes(0.1, 0.0, 0.5, 1.0),
+)
 SETTINGS = st.fixed_dictionaries(
     {},
     optional=dict(
@@ -219,6 +249,7 @@ SETTINGS = st.fixed_dictionaries(
         maker_fee=sometimes(0.0, 0.00015, -0.001, 0.05),
         half_spread=sometimes(0.0, 0.0001, 0.01, 0.05),
         slippage_atr=sometimes(0.0, 0.02, 1.0, 5.0),
+        limits=LIMITS,
     ),
 )
 RULES = st.fixed_dictionaries(
@@ -280,6 +311,7 @@ def long_question(seed: int, bars: int) -> Question:
             maker_fee=one(0.00015, 0.0, -0.001),
             half_spread=one(0.0001, 0.0, 0.01),
             slippage_atr=one(0.02, 0.0, 1.0),
+            limits=any_limits(random),
         ),
         rules=dict(
             size_decimals=one(2, 0, 1, 3, 4, 5),
@@ -292,6 +324,30 @@ def long_question(seed: int, bars: int) -> Question:
             **(RECKLESS if reckless else {}),
         },
         trade_from=int(one(0, random.integers(0, bars))),
+    )
+
+
+def any_limits(random: np.random.Generator, none: float = 0.5) -> Limits:
+    """Return limits of which some bind often; *none*: how likely there are none at all."""
+
+    def one(*values: Any) -> Any:
+        return values[random.integers(len(values))]
+
+    if random.random() < none:
+        return Limits.none()
+    return Limits(
+        risk_per_trade=one(0.02, 0.2, 1.0),
+        total_exposure=one(0.2, 0.05, 0.5, 10.0),
+        group_exposure=one(0.3, 0.1, 10.0),
+        correlation=one(0.7, 0.0, 1.0),
+        correlation_days=one(2, 5, 30),
+        positions=one(3, 1, 2, 100),
+        trades_per_day=one(50, 1, 3, 10),
+        daily_loss=one(0.05, 0.3, 1.0),
+        weekly_loss=one(0.1, 0.5, 1.0),
+        drawdown=one(0.2, 0.7, 1.0),
+        breaker_days=one(30, 1, 2),
+        smallest_share=one(0.1, 0.0, 0.7),
     )
 
 

@@ -182,7 +182,7 @@ def test_a_strategy_that_skips_itself_is_told() -> None:
         def __init__(self):
             raise bt.errors.StrategySkipError
 
-    with pytest.raises(StrategyBroken, match="Skips refused to start"):
+    with pytest.raises(StrategyBroken, match="Skips: it refused to start"):
         run(Skips, rows(FLAT, FLAT))
 
 

@@ -22,6 +22,7 @@ from ftbt.data.candles import Bars, Funding
 from ftbt.data.market import Instrument, Market
 from ftbt.data.timeframe import HOUR_MS
 from ftbt.ranges import Bool, Choice, Float, Int, Range
+from ftbt.risk.limits import Limits
 from ftbt.strategy.loader import find_strategy, strategy_names
 from ftbt.strategy.parameters import ranges_of
 
@@ -133,7 +134,8 @@ anything = st.one_of(single, single, brackets, rebalance, leaving, withdrawal)
 without_cancels = st.one_of(single, brackets, brackets, rebalance, leaving)
 change, wick = st.floats(-0.08, 0.08), st.floats(0, 0.03)
 steps = st.lists(st.tuples(change, change, wick, wick), min_size=5, max_size=20)
-money = st.sampled_from([FREE, COSTLY, Settings(), dataclasses.replace(COSTLY, leverage=3.0)])
+USUAL = Settings(limits=Limits.none())
+money = st.sampled_from([FREE, COSTLY, USUAL, dataclasses.replace(COSTLY, leverage=3.0)])
 
 
 def scripts(actions: Any) -> Any:

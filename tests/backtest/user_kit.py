@@ -14,9 +14,14 @@ from ftbt.backtest.settings import Settings
 from ftbt.data.candles import Bars, Candles, make_bars
 from ftbt.data.market import Instrument, Market
 from ftbt.data.timeframe import MINUTE_MS, Timeframe
+from ftbt.risk.limits import Limits
 
-FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
-COSTLY = Settings(taker_fee=0.001, maker_fee=0.0002, half_spread=0.0005, slippage_atr=0.0)
+FREE = Settings(
+    taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0, limits=Limits.none()
+)
+COSTLY = Settings(
+    taker_fee=0.001, maker_fee=0.0002, half_spread=0.0005, slippage_atr=0.0, limits=Limits.none()
+)
 START = 473_000 * 60 * MINUTE_MS
 RULES = Instrument("TEST", size_decimals=2, max_leverage=20.0)
 

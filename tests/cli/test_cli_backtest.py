@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from ftbt.cli.main import run
 
 SPAN = ["--from", "2024-01-01", "--to", "2024-03-01"]
+BOTH = ["--strategy", "liquidity_sweep,fvg_fill", *SPAN]
+# What is wrong with several strategies on one account, whatever is done with them.
+BAD_TOGETHER: list[tuple[list[str], str]] = [
+    (["--strategy", "fvg_fill,liqudity_sweep"], "did you mean 'liquidity_sweep'"),
+    (["--strategy", "fvg_fill,fvg_fill"], "strategy fvg_fill is given twice"),
+    (["--strategy", ","], "name a strategy"),
+    (["--symbols", "ETH,ETH"], "--symbol ETH is given twice"),
+    (["--limit", "positons=2"], "no limit 'positons' - did you mean 'positions'?"),
+    (["--limit", "leverage=2"], "no limit 'leverage'; there are: risk_per_trade, "),
+    (["--limit", "positions=0"], "limit positions must be from 1 to 1000, not 0"),
+    (["--limit", "positions=2.5"], "--limit positions must be a whole number, not '2.5'"),
+    (["--limit", "positions"], "--limit positions: write name=value"),
+    (["--limit", "positions=2", "--limit", "positions=3"], "--limit positions is given twice"),
+    (["--limit", "positions=2", "--no-limits"], "--limit positions is given beside --no-limits"),
+    (["--weights", "1"], "1 weights for 2 strategies: give one for each, in their order"),
+    (["--weights", "1,2,3"], "3 weights for 2 strategies"),
+    (["--weights", "1,half"], "--weights must be numbers with commas"),
+    (["--weights", "1,nan"], "--weights number 2 must be a finite number"),
+    (["--weights", "1,-1"], "allocation weight 2 must be a number from 0"),
+    (["--weights", "0,0"], "must have a sum above 0"),
+    (["--weights", "1,1", "--allocation", "equal"], "allocation weights are for the method fixed"),
+    (["--allocation", "fixed"], "must have a sum above 0"),
+    (["--allocation", "equal-rsk"], "did you mean 'equal-risk'"),
+    (["--set", "depth=0.5"], "write strategy.parameter=value - did you mean 'fvg_fill.depth'?"),
+    (["--set", "fvg_fil.depth=0.5"], "did you mean 'fvg_fill.depth'?"),
+    (["--set", "fvg_fill.dept=0.5"], "FvgFill has no parameter 'dept' - did you mean 'depth'?"),
+    (["--set", "fvg_fill.depth=5"], "FvgFill: depth must be a number from 0 to 1, not 5"),
+    (["--set", "fvg_fill.depth=1", "--set", "fvg_fill.depth=0"], "fvg_fill.depth is given twice"),
+]
 
 
 def test_a_backtest_writes_trades_equity_and_metrics(
@@ -57,6 +88,25 @@ def test_the_same_backtest_has_the_same_bytes(tmp_path: Path) -> None:
         (["--strategy", "fvg_fill", "--symbol", "BTX"], "BTX"),
         (["--strategy", "fvg_fill", "--engine", "warp"], "engine"),
         (["--strategy", "none.py"], "no strategy file"),
+        (["--strategy", ""], "--strategy must have at least 1 characters"),
+        (["--strategy", "fvg_fill", "--symbols", "BTC,BTC"], "--symbol BTC is given twice"),
+        (["--strategy", "fvg_fill", "--symbols", "BTC,"], "--symbol has an empty name"),
+        (["--strategy", "fvg_fill", "--symbols", "BTC,BTX"], "did you mean 'BTC'"),
+        (["--strategy", "fvg_fill", "--in-sample", "40d"], "--in-sample is for several strat"),
+        (["--strategy", "fvg_fill", "--set", "fvg_fill.depth=1"], "did you mean 'depth'"),
+        (["--strategy", "fvg_fill", "--limit", "total_exposure=nan"], "must be a finite number"),
+        (["--strategy", "fvg_fill", "--limit", "drawdown=2"], "drawdown must be from 0.01 to 1"),
+        *(([*BOTH, *more], message) for more, message in BAD_TOGETHER),
+        ([*BOTH, "--allocation", "equal-risk"], "measures risk in-sample: give --in-sample"),
+        *(
+            ([*BOTH, "--allocation", "equal-risk", "--in-sample", span], message)
+            for span, message in (
+                ("ninety", "--in-sample must be a duration such as 90d, 36h, 2w or 96 bars"),
+                ("25m", "--in-sample is 25m, which is not a whole number of 15-minute bars"),
+                ("10d", "960 bars: it must be longer than the warm-up of 2,880"),
+                ("60d", "shorter than the data of 5,760 bars"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -71,6 +121,101 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert len(lines) == 1
     assert message in lines[0]
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("more", "message"), BAD_TOGETHER)
+def test_a_walk_forward_refuses_the_same(
+    more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same mistakes get the same line, exit code 2, and no run folder."""
+    assert run(["walkforward", *BOTH, *more, "--results", str(tmp_path / "results")]) == 2
+
+    told = capsys.readouterr()
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_portfolio_tells_who_earned_what(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two strategies on three symbols: parts in the output, in the files and together agree."""
+    out = tmp_path / "out"
+    words = [*BOTH, "--symbols", "BTC,ETH,SOL", "--weights", "3,1", "--out", str(out)]
+
+    assert run(["backtest", *words]) == 0
+
+    printed = capsys.readouterr().out.splitlines()
+    shares = "shares of the account (fixed): liquidity_sweep 75.0%, fvg_fill 25.0%"
+    assert shares in printed
+    assert any(line.startswith("allocation fixed: weights add up to 4") for line in printed)
+    summary = json.loads((out / "summary.json").read_text())
+    trades = pd.read_parquet(out / "trades.parquet")
+    total, *others = summary["attribution"]
+    by = {
+        "strategy": [one for one in others if one["symbol"] is None],
+        "symbol": [one for one in others if one["strategy"] is None],
+        "pair": [one for one in others if one["symbol"] and one["strategy"]],
+    }
+    assert [len(cut) for cut in by.values()] == [2, 3, 6]
+    for cut in by.values():
+        for name in ("trades", "net", "gross", "fees", "funding", "slippage", "variance_share"):
+            assert sum(one[name] for one in cut) == pytest.approx(total[name]), name
+    assert total["net"] == pytest.approx(summary["metrics"]["net_profit"])
+    assert total["trades"] == summary["metrics"]["trades"] == len(trades) > 50
+    for one in by["pair"]:
+        own = trades[(trades["strategy"] == one["strategy"]) & (trades["symbol"] == one["symbol"])]
+        assert (one["trades"], one["net"]) == (len(own), pytest.approx(own["net"].sum()))
+        row = f"{one['strategy']:<15}  {one['symbol']:<6}  {one['trades']:>6}"
+        assert any(line.startswith(row) for line in printed), row
+    assert summary["weights"] == [0.75, 0.25]
+    assert summary["refused"]["one position per symbol"] > 0
+
+
+def test_one_strategy_on_one_symbol_has_no_table_of_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to tell apart; the limits are in the first line, or that there are none."""
+    words = ["backtest", "--strategy", "fvg_fill", *SPAN, "--out", str(tmp_path / "out")]
+
+    assert run([*words, "--limit", "positions=1"]) == 0
+    printed = capsys.readouterr().out
+    assert "share of variance" not in printed
+    assert "shares of the account" not in printed
+    assert "1 positions" in printed
+    assert run([*words, "--no-limits"]) == 0
+    assert "; no risk limits" in capsys.readouterr().out
+
+
+def test_shares_by_risk_come_from_the_part_in_front(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are measured on --in-sample, nothing is traded there, and no later bar has a part."""
+    from ftbt.risk.allocation import inverse_volatility
+
+    def go(*more: str) -> dict[str, Any]:
+        out = tmp_path / "-".join(more).replace("/", "_")
+        assert run(["backtest", *more, "--out", str(out)]) == 0, capsys.readouterr().err
+        summary = json.loads((out / "summary.json").read_text())
+        return {**summary, "equity": pd.read_parquet(out / "equity.parquet")}
+
+    ask = ["--strategy", "liquidity_sweep,fvg_fill", "--from", "2024-01-01",
+           "--allocation", "inverse-volatility", "--in-sample", "45d"]  # fmt: skip
+    short, long = go(*ask, "--to", "2024-02-25"), go(*ask, "--to", "2024-03-10")
+    alone = [
+        go("--strategy", name, "--from", "2024-01-01", "--to", "2024-02-15")["equity"]
+        for name in ("liquidity_sweep", "fvg_fill")
+    ]
+
+    assert short["weights"] == long["weights"]
+    assert short["weights"][0] != pytest.approx(0.5, abs=0.01)
+    assert sum(short["weights"]) == pytest.approx(1.0)
+    assert short["equity"]["time"].iloc[0] == pd.Timestamp("2024-02-15", tz="UTC")
+    daily = [one.groupby(one["time"].dt.floor("D"))["equity"].last().to_numpy() for one in alone]
+    returns = [np.diff(one, prepend=10_000.0) / np.append(10_000.0, one[:-1]) for one in daily]
+    wanted = inverse_volatility(np.column_stack(returns))
+    np.testing.assert_allclose(short["weights"], wanted, rtol=1e-9)
 
 
 def test_a_broken_strategy_file_names_its_line(

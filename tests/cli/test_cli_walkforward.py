@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from ftbt.backtest.settings import Settings
+from ftbt.cli.asked import KEYS, parameters_of
 from ftbt.cli.main import cli, run
-from ftbt.cli.options import parameters_of
-from ftbt.cli.walkforward import KEYS, walkforward
+from ftbt.cli.walkforward import walkforward
 from ftbt.config import Experiment
 from ftbt.data.candles import Candles, make_bars
-from ftbt.data.parquet import write_candles
+from ftbt.data.parquet import read_bars, write_candles
+from ftbt.data.store import CandleStore
 from ftbt.data.timeframe import HOUR_MS
 from ftbt.errors import ParameterError
-from ftbt.strategy.loader import find_strategy
 
 CROSS = '''
 import backtrader as bt
@@ -129,6 +129,68 @@ def test_the_command_in_the_manifest_repeats_the_run(
     options = ["--set", "period=7", "--capital", "5000", "--anchored", "--purge", "2h"]
     assert go(*options, "--min-trades", "2", "--to", "2024-01-20") == 0
     (folder,) = (place / "results").glob("cross-*")
+    command = json.loads((folder / "manifest.json").read_text())["command"]
+    capsys.readouterr()
+
+    assert run([*shlex.split(command)[1:], "--jobs", "1", "--no-report"]) == 0
+
+    assert "this run was complete already" in capsys.readouterr().out
+
+
+@pytest.fixture
+def portfolio(place: Path) -> list[str]:
+    """Return the words that run two strategies on two symbols of a store."""
+    (place / "strategies" / "slow.py").write_text(CROSS.replace("class Cross", "class Slow"))
+    bars, _ = read_bars(place / "BTC-1h.parquet")
+    store = CandleStore(place / "data")
+    store.append("binance", bars, "BTC", "1h")
+    other = bars.copy()
+    for name, source in (("open", "open"), ("high", "low"), ("low", "high"), ("close", "close")):
+        other[name] = 1e6 / bars[source]
+    store.append("binance", other, "ETH", "1h")
+    return ["walkforward", "--strategy", "cross,slow", "--data", "binance", "--symbols", "BTC,ETH",
+            "--timeframe", "1h", *SHORT, "--trials", "2", "--min-trades", "1"]  # fmt: skip
+
+
+def test_a_portfolio_ends_with_shares_and_who_earned_what(
+    portfolio: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shares of each window, then strategies, symbols, pairs and the account."""
+    words = [*portfolio, "--weights", "0.6,0.4", "--set", "slow.period=12"]
+    assert run(words) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cross+slow on BTC+ETH 1h, 2024-01-01 to 2024-01-21")
+    assert lines[2].endswith("shares of cross / slow")
+    assert all(line.endswith("60% / 40%") for line in lines[3:5])
+    first = next(n for n, line in enumerate(lines) if line.startswith("strategy  symbol  trades"))
+    named = [tuple(line.split()[:2]) for line in lines[first + 1 : first + 10]]
+    assert named == [
+        ("cross", "all"), ("slow", "all"), ("all", "BTC"), ("all", "ETH"), ("cross", "BTC"),
+        ("cross", "ETH"), ("slow", "BTC"), ("slow", "ETH"), ("all", "all"),
+    ]  # fmt: skip
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert "note: cross sizes its own orders: its share of the account is not applied" in notes
+    assert list((place / "results").glob("cross_slow-BTC+ETH-1h-*"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--no-limits", "--weights", "0.123456789,0.4"],
+        ["--limit", "total_exposure=0.123456789", "--limit", "trades_per_day=1000000",
+         "--allocation", "inverse-volatility", "--drawdown-aware", "--set", "slow.period=7"],
+    ],
+)  # fmt: skip
+def test_the_command_of_a_portfolio_repeats_it(
+    portfolio: list[str], more: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Limits, shares and parameters with all their digits."""
+    import json
+    import shlex
+
+    assert run([*portfolio, *more]) == 0
+    (folder,) = (place / "results").glob("cross_slow-*")
     command = json.loads((folder / "manifest.json").read_text())["command"]
     capsys.readouterr()
 
@@ -281,9 +343,7 @@ def test_help_shows_an_example_and_the_exit_codes(capsys: pytest.CaptureFixture[
 
 def test_set_values_are_typed_by_their_range(place: Path) -> None:
     """Whole numbers, numbers, words, true and false."""
-    cls = find_strategy("cross").load()
-
-    found = parameters_of(cls, ["period=7", "size=0.25", "side=long", "flip=yes"])
+    found = parameters_of("cross", ["period=7", "size=0.25", "side=long", "flip=yes"])
     assert found == {"period": 7, "size": 0.25, "side": "long", "flip": True}
     with pytest.raises(ParameterError, match="--set period is given twice"):
-        parameters_of(cls, ["period=7", "period=8"])
+        parameters_of("cross", ["period=7", "period=8"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ftbt.backtest.attribution import Part, attribute
 from ftbt.backtest.metrics import Metrics, summarise_arrays
-from ftbt.backtest.result import TRADE
+from ftbt.backtest.result import FILL, TRADE
 from ftbt.backtest.return_metrics import daily_returns
 from ftbt.backtest.settings import Settings
 from ftbt.data.timeframe import DAY_MS, Timeframe
+from ftbt.risk.allocation import EQUAL, EQUAL_RISK, Allocation
 from ftbt.walkforward.evidence import judge
 from ftbt.walkforward.frames import TRADE_COLUMNS, moments
 from ftbt.walkforward.result import (
@@ -54,7 +57,9 @@ class Plot:
         windows, trades: how many windows, and trades in each.
         drift: mean result of a trade, R.
         failed: numbers of windows that failed.
-        symbols: who traded.
+        symbols, strategies: what was traded, and by whom; each trade by the next of them.
+        weights: share of each strategy in each window; None: equal parts.
+        refused: why setups were not taken, word -> count.
         synthetic: a made-up market.
         risk: share of the equity at risk per trade.
         funding: whether rates were given.
@@ -69,6 +74,9 @@ class Plot:
     drift: float = 0.05
     failed: tuple[int, ...] = ()
     symbols: tuple[str, ...] = ("BTC",)
+    strategies: tuple[str, ...] = ("liquidity_sweep",)
+    weights: tuple[tuple[float, ...], ...] | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
     synthetic: bool = True
     risk: float = 0.01
     funding: bool = True
@@ -137,7 +145,7 @@ class _Writer:
             "in_sample": pd.concat(samples, ignore_index=True) if samples else _no_sample(),
             "trades": pd.concat(trades, ignore_index=True)[list(TRADE_COLUMNS)],
         }
-        for name in ("state", "reason", "where", "parameters"):
+        for name in ("state", "reason", "where", "parameters", "chosen_trials", "weights"):
             frames["windows"][name] = frames["windows"][name].astype("str")
         for name, frame in frames.items():
             write_frame(self.folder / f"{name}.parquet", frame)
@@ -160,6 +168,8 @@ class _Writer:
         length = self.random.integers(1, 50, count)
         for i in range(count):
             trades[i] = self._trade(time, close, int(entry[i]), int(entry[i] + length[i]))
+            trades[i]["symbol"] = i % len(self.plot.symbols)
+            trades[i]["strategy"] = i // len(self.plot.symbols) % len(self.plot.strategies)
         curve = np.full(self.bars, self.capital)
         money = self.capital
         for trade in trades:
@@ -169,6 +179,8 @@ class _Writer:
             trade["slippage"] = abs(trade["net"]) * 0.02
             trade["funding"] = trade["net"] * 0.01 if self.plot.funding else 0.0
             trade["gross"] = trade["net"] + trade["fees"] + trade["funding"]
+            moved = trade["side"] * (trade["exit_price"] - trade["entry_price"])
+            trade["size"] = abs(trade["gross"] / moved)
             money += float(trade["net"])
             curve[trade["exit_bar"] :] = money
         if not self.plot.stops:
@@ -201,8 +213,9 @@ class _Writer:
         frame["exit_time"] = moments(trades["exit_time"])
         frame["side"] = pd.Series(np.where(trades["side"] > 0, "long", "short"), dtype="str")
         frame["exit_reason"] = pd.Series([words[c] for c in trades["exit_reason"]], dtype="str")
-        symbols = [self.plot.symbols[i % len(self.plot.symbols)] for i in range(len(trades))]
-        frame["symbol"] = pd.Series(symbols, dtype="str")
+        for name, known in (("symbol", self.plot.symbols), ("strategy", self.plot.strategies)):
+            words_ = [known[int(i)] for i in trades[name]]
+            frame[name] = pd.Series(words_, dtype="str")
         frame["entry_reason"] = pd.Series(["equal lows"] * len(trades), dtype="str")
         frame["bars"] = trades["exit_bar"] - trades["entry_bar"]
         frame["window"], frame["scale"] = number, scale
@@ -213,22 +226,35 @@ class _Writer:
         per_year = self.frame.bars_per_year
         return summarise_arrays(returns, curve, trades, per_year, self.capital, time=time)
 
+    @property
+    def prefixes(self) -> list[str]:
+        """What stands before the parameters of each strategy."""
+        names = self.plot.strategies
+        return [f"{name}." if len(names) > 1 else "" for name in names]
+
     def _trials(self, number: int) -> pd.DataFrame:
+        """Return the trials of all strategies, one search after another."""
+        parts = [self._search(number, place) for place in range(len(self.plot.strategies))]
+        return pd.concat(parts, ignore_index=True)
+
+    def _search(self, number: int, place: int) -> pd.DataFrame:
         count = self.plot.trials
         values = np.sort(self.random.normal(1.0, 0.8, count))
+        param = f"param_{self.prefixes[place]}"
         columns: dict[str, Any] = {
             "window": np.full(count, number),
-            "trial": np.arange(count),
+            "trial": np.arange(count) + place * count,
+            "strategy": pd.Series([self.plot.strategies[place]] * count, dtype="str"),
             "state": pd.Series(["complete"] * count, dtype="str"),
             "repeats": np.full(count, -1),
             "value": values,
             "error": pd.Series([""] * count, dtype="str"),
-            "param_swing": self.random.integers(3, 13, count),
-            "param_stop_atr": self.random.integers(0, 16, count) / 10,
-            "param_bias": pd.Series(
+            f"{param}swing": self.random.integers(3, 13, count),
+            f"{param}stop_atr": self.random.integers(0, 16, count) / 10,
+            f"{param}bias": pd.Series(
                 self.random.choice(["none", "fast", "slow"], count), dtype="str"
             ),
-            "param_break_even": self.random.random(count) < 0.5,
+            f"{param}break_even": self.random.random(count) < 0.5,
         }
         for item in fields(Metrics):
             columns[f"metric_{item.name}"] = self.random.normal(1.0, 0.4, count)
@@ -253,9 +279,16 @@ class _Writer:
         self, number: int, failed: bool, curve: np.ndarray, trades: np.ndarray, start: float,
         tried: pd.DataFrame,
     ) -> dict[str, Any]:  # fmt: skip
-        best = tried.iloc[-1]
-        names = ("swing", "stop_atr", "bias", "break_even")
-        chosen = {name: _plain(best[f"param_{name}"]) for name in names}
+        weights = [] if failed else self._weights(number)
+        last = self.plot.trials * np.arange(1, len(self.prefixes) + 1) - 1
+        trials = [int(one) if weight else -1 for one, weight in zip(last, weights, strict=False)]
+        chosen = {
+            f"{prefix}{name}": _typed(name, tried.iloc[trial][f"param_{prefix}{name}"])
+            for prefix, trial in zip(self.prefixes, trials, strict=False)
+            for name in SPACE
+            if trial >= 0
+        }
+        best = tried.iloc[next((trial for trial in trials if trial >= 0), -1)]
         first = START + number * self.plot.test * DAY_MS
         middle = first + self.plot.train * DAY_MS
         time = middle + np.arange(self.bars) * self.frame.ms
@@ -275,6 +308,8 @@ class _Writer:
             "failed_trials": 0,
             "repeated_trials": 0,
             "chosen_trial": -1 if failed else int(best["trial"]),
+            "chosen_trials": json.dumps(trials),
+            "weights": json.dumps(weights),
             "score": math.nan if failed else float(best["value"]),
             "parameters": "{}" if failed else json.dumps(chosen, sort_keys=True),
             "train_value": math.nan if failed else float(best["value"]),
@@ -287,6 +322,12 @@ class _Writer:
         row["scale"] = start / self.capital
         row["start_equity"], row["end_equity"] = start, float(curve[-1])
         return row
+
+    def _weights(self, number: int) -> list[float]:
+        """Return the share of each strategy in a window."""
+        if self.plot.weights is not None:
+            return list(self.plot.weights[number % len(self.plot.weights)])
+        return [1.0 / len(self.plot.strategies)] * len(self.plot.strategies)
 
     def _trial_returns(self) -> pd.DataFrame:
         days = np.arange(self.plot.train) * DAY_MS + START
@@ -324,6 +365,11 @@ class _Writer:
             )
             for i, symbol in enumerate(plot.symbols)
         )
+        names, prefixes = plot.strategies, self.prefixes
+        defaults = {
+            "direction": "both", "swing": 5, "stop_atr": 0.3, "bias": "slow",
+            "break_even": True, "risk_per_trade": plot.risk,
+        }  # fmt: skip
         return Manifest(
             format=FORMAT,
             run_id=self.folder.name,
@@ -331,17 +377,15 @@ class _Writer:
             hypothesis="Stop hunts at equal lows revert.",
             synthetic=plot.synthetic,
             strategy=StrategyFacts(
-                name="liquidity_sweep",
-                class_name="LiquiditySweep",
-                file="liquidity_sweep.py",
-                sha256="ab" * 32,
+                name="+".join(names),
+                names=names,
+                class_name="+".join(name.title().replace("_", "") for name in names),
+                file="+".join(f"{name}.py" for name in names),
+                sha256="+".join(f"{digit}b" * 32 for digit in "acdef"[: len(names)]),
                 description="Enter after a liquidity sweep that is reclaimed.",
-                fixed={"direction": "both"},
-                defaults={
-                    "direction": "both", "swing": 5, "stop_atr": 0.3, "bias": "slow",
-                    "break_even": True, "risk_per_trade": plot.risk,
-                },
-                space=SPACE,
+                fixed={f"{prefix}direction": "both" for prefix in prefixes},
+                defaults={f"{p}{name}": one for p in prefixes for name, one in defaults.items()},
+                space={f"{p}{name}": one for p in prefixes for name, one in SPACE.items()},
             ),
             data=data,
             plan=PlanFacts(
@@ -350,11 +394,16 @@ class _Writer:
             ),
             windows=tuple(self._facts(number) for number in range(plot.windows)),
             search=SearchFacts(
-                plot.trials, "sharpe", "annual Sharpe ratio of daily returns, at most 100", 20,
-                "plateau", 42, "TPESampler(multivariate=True)",
+                plot.trials * len(names), "sharpe",
+                "annual Sharpe ratio of daily returns, at most 100", 20, "plateau", 42,
+                "TPESampler(multivariate=True)",
             ),
             settings=settings.as_dict(),
             settings_text=settings.describe(),
+            allocation={
+                **Allocation(EQUAL if plot.weights is None else EQUAL_RISK).as_dict(),
+                "weights": [],
+            },
             engine="auto",
             versions={"ftbt": "0.1", "python": "3.11.7", "optuna": "5.0.0", "numpy": "2.4.6"},
             code="cd" * 32,
@@ -375,7 +424,7 @@ class _Writer:
         plot, equity = self.plot, frames["equity"]["equity"].to_numpy()
         time = frames["equity"]["time"].dt.as_unit("ms").astype("int64").to_numpy()
         every = len(plot.failed) == plot.windows
-        trades = _records(frames["trades"], time)
+        trades = self._records(frames["trades"], time)
         metrics = self._metrics(time, equity, trades).as_dict()
         profit = float(equity[-1]) - self.capital
         _, returns = daily_returns(time, equity, self.capital)
@@ -384,36 +433,59 @@ class _Writer:
             run_id=self.folder.name,
             windows=plot.windows,
             failed_windows=len(plot.failed),
-            trials=plot.windows * plot.trials,
+            trials=plot.windows * plot.trials * len(plot.strategies),
             capital=self.capital,
             out_of_sample={} if every else metrics,
             buy_and_hold_return=float(frames["equity"]["buy_and_hold"].iloc[-1]) / self.capital - 1,
             walk_forward_efficiency=None if profit <= 0 else 0.4,
             profitable_windows=int((windows["end_equity"] > windows["start_equity"]).sum()),
-            refused={} if plot.trades else {"too small to be an order": 3, "risk too small": 1},
+            refused=plot.refused or self._refused(),
             engine="reference",
             funding_modelled=plot.funding,
             notes=plot.notes,
             evidence=judge(returns, profit, len(trades)),
+            parts=self._parts(trades, time),
         )
 
+    def _refused(self) -> dict[str, int]:
+        return {} if self.plot.trades else {"too small to be an order": 3, "risk too small": 1}
 
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    def _parts(self, trades: np.ndarray, time: np.ndarray) -> tuple[Part, ...]:
+        """Return who earned what, of the fills that the trades were made of."""
+        fills = np.zeros(2 * len(trades), FILL)
+        for first, name, sign in ((0, "entry", 1), (1, "exit", -1)):
+            own = fills[first::2]
+            for key in ("symbol", "strategy", "size"):
+                own[key] = trades[key]
+            own["bar"], own["time"] = trades[f"{name}_bar"], trades[f"{name}_time"]
+            own["price"], own["side"] = trades[f"{name}_price"], sign * trades["side"]
+            own["fee"] = trades["fees"] / 2
+        fills = fills[np.argsort(fills["bar"], kind="stable")]
+        closes = np.repeat(self.price[:, None], len(self.plot.symbols), axis=1)
+        strategies, symbols = self.plot.strategies, self.plot.symbols
+        return attribute(trades, fills, time, closes, self.capital, strategies, symbols).parts
+
+    def _records(self, frame: pd.DataFrame, time: np.ndarray) -> np.ndarray:
+        """Return the stitched curve's trades as TRADE records."""
+        trades = np.zeros(len(frame), TRADE)
+        for name in ("gross", "fees", "funding", "slippage", "net", "size"):
+            trades[name] = frame[name] * frame["scale"]
+        for name in ("entry", "exit"):
+            stamps = frame[f"{name}_time"].dt.as_unit("ms").astype("int64").to_numpy()
+            trades[f"{name}_time"] = stamps
+            trades[f"{name}_bar"] = np.searchsorted(time, stamps)
+            trades[f"{name}_price"] = frame[f"{name}_price"]
+        trades["side"] = np.where(frame["side"] == "long", 1, -1)
+        trades["r"], trades["stop"] = frame["r"], frame["stop"]
+        for name, known in (("symbol", self.plot.symbols), ("strategy", self.plot.strategies)):
+            trades[name] = [known.index(one) for one in frame[name]]
+        return trades
 
 
-def _records(frame: pd.DataFrame, time: np.ndarray) -> np.ndarray:
-    """Return the stitched curve's trades as TRADE records."""
-    trades = np.zeros(len(frame), TRADE)
-    for name in ("gross", "fees", "funding", "slippage", "net", "size"):
-        trades[name] = frame[name] * frame["scale"]
-    for name in ("entry", "exit"):
-        stamps = frame[f"{name}_time"].dt.as_unit("ms").astype("int64").to_numpy()
-        trades[f"{name}_time"] = stamps
-        trades[f"{name}_bar"] = np.searchsorted(time, stamps)
-    trades["side"] = np.where(frame["side"] == "long", 1, -1)
-    trades["r"], trades["stop"] = frame["r"], frame["stop"]
-    return trades
+def _typed(name: str, value: Any) -> Any:
+    """Return a parameter as its range has it: beside another strategy's, numbers are floats."""
+    kinds: dict[str, Any] = {"int": int, "float": float, "choice": str, "bool": bool}
+    return kinds[str(SPACE[name]["kind"])](value)
 
 
 def _no_sample() -> pd.DataFrame:

@@ -19,7 +19,9 @@ from ftbt.report import seen
 from ftbt.report.examples import WIDEST, cut_candles, pick, write_examples
 from ftbt.report.known import known_at_close, lines_of
 from ftbt.report.render import render, write_report
+from ftbt.report.sections import examples as section
 from ftbt.report.seen import Examples
+from ftbt.report.source import Source
 from ftbt.smc.ledger import TAKEN, zones
 from ftbt.smc.sweeps import SWEEPS
 from ftbt.strategy.loader import StrategyRef, find_strategy
@@ -33,7 +35,7 @@ def run(true_inputs: Inputs, true_run: Path, tmp_path_factory: pytest.TempPathFa
     """Return a copy of the true run with its examples."""
     folder = tmp_path_factory.mktemp("shown") / true_run.name
     shutil.copytree(true_run, folder)
-    write_examples(folder, true_inputs.markets, true_inputs.strategy)
+    write_examples(folder, true_inputs.markets, true_inputs.ensemble)
     return folder
 
 
@@ -86,7 +88,7 @@ def test_the_future_does_not_move_the_past(
         bars[name][later] *= 3.0
     changed = replace(market, candles=Candles("BTC", market.candles.timeframe, bars))
     folder = shutil.copytree(true_run, tmp_path / "run")
-    write_examples(folder, {"BTC": [changed]}, true_inputs.strategy)
+    write_examples(folder, {"BTC": [changed]}, true_inputs.ensemble)
     again = next(item for item in examples(folder).examples if item.entry_time == one.entry_time)
 
     assert again.zones == one.zones
@@ -114,7 +116,7 @@ def test_the_swept_pool_is_the_one_that_was_traded(run: Path) -> None:
 def test_examples_are_the_same_each_time(true_inputs: Inputs, run: Path, tmp_path: Path) -> None:
     """The same run gives the same bytes, and they are plain JSON."""
     folder = shutil.copytree(run, tmp_path / "again")
-    write_examples(folder, true_inputs.markets, true_inputs.strategy)
+    write_examples(folder, true_inputs.markets, true_inputs.ensemble)
     text = (folder / seen.EXAMPLES).read_text(encoding="utf-8")
 
     assert text == (run / seen.EXAMPLES).read_text(encoding="utf-8")
@@ -143,7 +145,7 @@ def test_missing_candles_and_broken_strategies_cost_no_report(
 ) -> None:
     """Without candles there are no examples but a note; a strategy that fails loses its lines."""
     folder = shutil.copytree(true_run, tmp_path / "none")
-    write_examples(folder, {}, true_inputs.strategy)
+    write_examples(folder, {}, true_inputs.ensemble)
     found = examples(folder)
     assert found.examples == ()
     assert "candles of BTC" in found.notes[0]
@@ -156,13 +158,15 @@ def test_missing_candles_and_broken_strategies_cost_no_report(
         "                  target_r=1.5)\n"
         "    def __init__(self):\n        raise RuntimeError('no lines today')\n"
     )
-    broken: StrategyRef = find_strategy(str(file))
+    broken = replace(find_strategy(str(file)), name="liquidity_sweep")
     folder = shutil.copytree(true_run, tmp_path / "broken")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["strategy"]["fixed"] = {}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     _only_known(folder, broken)
-    write_examples(folder, true_inputs.markets, broken)
+    (member,) = true_inputs.ensemble.members
+    member = replace(member, strategy=broken, space=replace(member.space, fixed={}))
+    write_examples(folder, true_inputs.markets, replace(true_inputs.ensemble, members=(member,)))
     found = examples(folder)
     assert found.examples
     assert not any(one.factors for one in found.examples)
@@ -182,10 +186,33 @@ def _only_known(folder: Path, strategy: StrategyRef) -> None:
     frame.to_parquet(path)
 
 
+def test_each_example_is_drawn_with_the_lines_of_its_own_strategy(
+    true_portfolio: tuple[Inputs, Path],
+) -> None:
+    """Parameters by the strategy's own names, and its name in the title."""
+    inputs, folder = true_portfolio
+    write_examples(folder, inputs.markets, inputs.ensemble)
+    found = examples(folder).examples
+    members = {one.strategy.name: one for one in inputs.ensemble.members}
+    trades = load_run(folder).trades
+    blocks = section.SECTION.build(Source(load_run(folder), seen.load(folder)))
+    titles = " ".join(block.title for block in blocks if block.kind == "figure")
+
+    assert set(trades["strategy"]) == set(members)
+    assert {one.strategy for one in found} == set(members)
+    for one in found:
+        assert set(one.parameters) == set(members[one.strategy].space.ranges)
+        own = trades[(trades["strategy"] == one.strategy) & (trades["symbol"] == one.symbol)]
+        assert one.entry_price in set(own["entry_price"])
+        assert f"{one.side} {one.symbol} by {one.strategy}" in titles
+        assert len(one.factors) == 9
+    assert not examples(folder).notes
+
+
 def test_the_lines_are_the_strategys_own(true_inputs: Inputs) -> None:
     """A strategy's lines come with its own parameters, unmoved by a run that never trades."""
     market: Market = true_inputs.markets["BTC"][0].slice(0, 900)
-    cls = true_inputs.strategy.load()
+    cls = true_inputs.ensemble.members[0].strategy.load()
     lines = lines_of(cls, resolve(cls, {"swing": 3, "reclaim": 0}, "1h"), market)
     names = {line.concept.name for line in lines}
 

@@ -16,12 +16,15 @@ from ftbt.data.market import Instrument, Market
 from ftbt.data.sample import sample_market
 from ftbt.data.timeframe import Timeframe
 from ftbt.ranges import Float, Int
+from ftbt.risk.limits import Limits
 from ftbt.smc import AverageTrueRange, Swings
 from ftbt.strategy import LIMIT, STOP_LIMIT, Setup, SetupStrategy, setup_rule
 from ftbt.strategy.base import own_methods
 from ftbt.strategy.loader import find_strategy
 
-FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
+FREE = Settings(
+    taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0, limits=Limits.none()
+)
 RULES = Instrument("TEST", size_decimals=2, max_leverage=20.0)
 FLAT = (100.0, 101.0, 99.0, 100.0)
 SEEN: list[Any] = []

@@ -9,6 +9,7 @@ import pytest
 
 from ftbt.data.candles import BAR
 from ftbt.ranges import pack
+from ftbt.risk.sizing import BY_EXPOSURE, BY_RISK
 from ftbt.strategy import LIMIT, STOP_LIMIT, SetupStrategy
 from ftbt.strategy.decide import clear_setup, decide
 from ftbt.strategy.parameters import ranges_of, resolve
@@ -26,6 +27,7 @@ from ftbt.strategy.records import (
     Refusal,
 )
 
+OPEN_ROOM = dict(notional=1e9, risk_per_trade=1.0)
 USUAL_SETUP = dict(side=1, stop=98.0, target1=103.0, target2=106.0, confidence=100.0)
 
 
@@ -33,9 +35,10 @@ def decided(
     setup: dict[str, Any] | None = None,
     view: dict[str, Any] | None = None,
     rules: dict[str, Any] | None = None,
+    room: dict[str, Any] | None = None,
     **parameters: Any,
 ) -> Any:
-    """The intent at a close of 100 with 10,000 of equity."""
+    """The intent at a close of 100 with 10,000 of equity and room for any entry."""
     records = {"setup": np.zeros(1, SETUP), "view": np.zeros(1, VIEW), "rules": np.zeros(1, RULES)}
     clear_setup(records["setup"][0])
     usual_rules = dict(size_decimals=3, min_notional=10.0, leverage=10.0, cost_rate=0.0)
@@ -47,6 +50,8 @@ def decided(
     for name, values in wanted.items():
         for field, value in values.items():
             records[name][field] = value
+    for field, value in {**OPEN_ROOM, **(room or {})}.items():
+        records["view"]["room"][field] = value
     bar = np.zeros(1, BAR)
     for field in ("open", "high", "low", "close"):
         bar[field] = 100.0
@@ -178,3 +183,54 @@ def test_one_position_and_one_waiting_entry_at_a_time() -> None:
     """A setup during a position or a waiting entry is counted as refused, not taken."""
     assert decided(view={"position": 1.0})["refusal"] == Refusal.IN_POSITION
     assert decided(view={"pending": 1})["refusal"] == Refusal.ENTRY_PENDING
+
+
+# --- room that the limits on risk leave -----------------------------------------------------------
+
+
+def test_a_limit_that_forbids_entries_is_the_refusal() -> None:
+    """A setup that is fine in itself is refused with the rule, the figure and the limit."""
+    got = decided(room=dict(blocked=int(Refusal.DAILY_LOSS), figure=0.06, limit=0.05))
+    assert (got["action"], got["refusal"]) == (NOTHING, Refusal.DAILY_LOSS)
+    assert (got["figure"], got["boundary"]) == (0.06, 0.05)
+
+
+def test_a_setup_that_is_wrong_in_itself_is_refused_for_that() -> None:
+    """What the account leaves is not asked for a setup that fails its own rules."""
+    blocked = dict(blocked=int(Refusal.POSITIONS), figure=3.0, limit=3.0)
+    got = decided({**USUAL_SETUP, "stop": 101.0}, room=blocked)
+    assert got["refusal"] == Refusal.BAD_GEOMETRY
+
+
+def test_an_entry_is_cut_to_the_room() -> None:
+    """The size shrinks to what the exposure leaves, and says what bound it."""
+    got = decided(room=dict(notional=4_000.0, smallest_share=0.1))
+    assert (got["action"], got["size"], got["size1"]) == (ENTER, 40.0, 20.0)
+    assert got["bound"] == BY_EXPOSURE
+    assert decided()["bound"] == BY_RISK
+
+
+@pytest.mark.parametrize(("notional", "entered"), [(1_000.0, True), (990.0, False), (0.0, False)])
+def test_an_entry_that_would_be_cut_to_a_crumb_is_refused(notional: float, entered: bool) -> None:
+    """Below the smallest share of its size an entry is refused by the limit that is narrow."""
+    narrow = dict(narrow=int(Refusal.TOTAL_EXPOSURE), narrow_figure=0.19, narrow_limit=0.2)
+    got = decided(room=dict(notional=notional, smallest_share=0.1, **narrow))
+    assert (got["action"] == ENTER) == entered
+    if not entered:
+        assert got["refusal"] == Refusal.TOTAL_EXPOSURE
+        assert (got["figure"], got["boundary"]) == (0.19, 0.2)
+
+
+def test_the_smaller_risk_per_trade_counts() -> None:
+    """The account's limit on the risk of a trade caps the strategy's own parameter."""
+    assert decided(room=dict(risk_per_trade=0.005))["size"] == 25.0
+    assert decided(room=dict(risk_per_trade=0.05))["size"] == decided()["size"]
+
+
+def test_a_waiting_entry_is_withdrawn_when_a_loss_limit_is_reached() -> None:
+    """Halted, a waiting entry is cancelled at once; a position is left alone."""
+    waits = dict(pending=1, pending_bars=1)
+    assert decided({}, waits)["action"] == NOTHING
+    assert decided({}, waits, room=dict(halted=1))["action"] == CANCEL
+    held = dict(position=5.0, bars_held=3)
+    assert decided({}, held, room=dict(halted=1))["action"] == NOTHING

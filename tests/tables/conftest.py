@@ -20,9 +20,12 @@ from ftbt.backtest.settings import Settings
 from ftbt.data.candles import Candles, Funding, make_bars
 from ftbt.data.market import Instrument, Market
 from ftbt.data.timeframe import MINUTE_MS, Timeframe
+from ftbt.risk.limits import Limits
 
 START = 473_000 * 60 * MINUTE_MS  # 2023-12-17 08:00 UTC, a full hour and a funding time of 8h
-FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
+FREE = Settings(
+    taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0, limits=Limits.none()
+)
 RULES = Instrument("TEST", size_decimals=2, max_leverage=20.0)
 KINDS = {
     "market": bt.Order.Market,

@@ -11,9 +11,12 @@ import pytest
 
 from ftbt.backtest.result import ExitReason, Status
 from ftbt.backtest.settings import Settings
+from ftbt.risk.limits import Limits
 
 FLAT = (100, 101, 99, 100)
-FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
+FREE = Settings(
+    taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0, limits=Limits.none()
+)
 FEES = dataclasses.replace(FREE, taker_fee=0.001, maker_fee=0.0002)
 SPREAD = dataclasses.replace(FREE, half_spread=0.01)
 

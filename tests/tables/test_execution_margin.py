@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from ftbt.backtest.result import ExitReason, Status
 from ftbt.backtest.settings import Settings
+from ftbt.risk.limits import Limits
 
 FLAT = (100, 101, 99, 100)
-FREE = Settings(taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0)
+FREE = Settings(
+    taker_fee=0.0, maker_fee=0.0, half_spread=0.0, slippage_atr=0.0, limits=Limits.none()
+)
 FEES = dataclasses.replace(FREE, taker_fee=0.001, maker_fee=0.0002)
 SPREAD = dataclasses.replace(FREE, half_spread=0.01)
 
@@ -263,7 +266,7 @@ def equity_again(result):
 @given(
     random_rows,
     random_orders,
-    st.sampled_from([FREE, FEES, SPREAD, Settings()]),
+    st.sampled_from([FREE, FEES, SPREAD, Settings(limits=Limits.none())]),
     st.sampled_from([None, 0.0002, -0.003]),
 )
 def test_books_always_balance(table, steps, orders, chosen, rate):

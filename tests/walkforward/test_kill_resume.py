@@ -88,10 +88,13 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def wait_until_under_way(results: Path, process: subprocess.Popen[str]) -> None:
-    """Wait for a few checkpoints; the run must not be over by then."""
+def wait_until_under_way(
+    results: Path, process: subprocess.Popen[str], checkpoint: str = ""
+) -> None:
+    """Wait for a few checkpoints, or for one of that name; the run must not be over by then."""
     limit = time.monotonic() + 120
-    while len(list(results.glob("*/work/window-*/batch-*.pickle"))) < 3:
+    wanted = 1 if checkpoint else 3
+    while len(list(results.glob(f"*/work/window-*/{checkpoint or 'batch-*.pickle'}"))) < wanted:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.02)
@@ -152,6 +155,29 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     assert counted(results) == (WINDOWS * TRIALS, {str(k) for k in range(WINDOWS)})
     assert f"{WINDOWS * TRIALS} trials in this run" in out
     assert not list(results.glob("*/work"))
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_the_second_search_resumes_to_the_same_bytes(
+    start: Start, tmp_path: Path, sma_file: Path
+) -> None:
+    """Two strategies: SIGKILL while the second is searched, which goes on where it was."""
+    second = tmp_path / "second.py"
+    second.write_text(sma_file.read_text().replace("class SmaCross", "class Second"))
+    both = ("--strategy", f"{sma_file},{second}", "--trials", "12", "--allocation", "equal-risk")
+    finish(start(tmp_path / "whole", "--jobs", "1", *both))
+    process = start(tmp_path / "killed", "--jobs", "1", *both)
+    wait_until_under_way(tmp_path / "killed", process, "batch-000012-*.pickle")
+    process.kill()
+    process.communicate()
+    (kept,) = (tmp_path / "killed").glob("*/work/window-000")
+    assert (kept / "batch-000008-000012.pickle").exists()
+    assert not (kept / "outcome.pickle").exists()
+
+    finish(start(tmp_path / "killed", "--jobs", "2", "--resume", *both))
+
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    assert counted(tmp_path / "killed")[0] == WINDOWS * 2 * 12
 
 
 def with_no_such_process(call: Callable[..., None], *arguments: int) -> None:

@@ -40,11 +40,12 @@ def manifest(run_id: str, *data: SymbolFacts, strategy: str = "sweep") -> Manife
     )
     plan = PlanFacts("5d", "1d", "1d", "0", "0", False, False, 10, 0)
     search = SearchFacts(10, "sharpe", "", 10, "best", 1, "")
-    facts = StrategyFacts(strategy, "Sweep", "sweep.py", "abc", "", {}, {}, {})
+    names = tuple(strategy.split("+"))
+    facts = StrategyFacts(strategy, names, "Sweep", "sweep.py", "abc", "", {}, {}, {})
     given = data or (symbol(),)
     return Manifest(
-        1, run_id, "", "", given[0].synthetic, facts, given, plan, windows, search, {}, "", "auto",
-        {"ftbt": "0.1.0"}, "code", "ftbt walkforward",
+        1, run_id, "", "", given[0].synthetic, facts, given, plan, windows, search, {}, "", {},
+        "auto", {"ftbt": "0.1.0"}, "code", "ftbt walkforward",
     )  # fmt: skip
 
 
@@ -93,6 +94,19 @@ def test_earlier_questions_of_the_same_data_are_found(tmp_path: Path) -> None:
     found = ledger.earlier(manifest("new"))
 
     assert (found.trials, found.of_strategy, found.runs) == (111, 11, 3)
+
+
+def test_a_strategy_is_known_alone_and_beside_others(tmp_path: Path) -> None:
+    """Trials of a run of several strategies count for each of them, and the other way round."""
+    ledger = Ledger(tmp_path)
+    ledger.count(manifest("alone", strategy="sweep"), [Counted(0, "done", 1)])
+    ledger.count(manifest("both", strategy="sweep+fvg"), [Counted(0, "done", 10)])
+    ledger.count(manifest("third", strategy="sweeper"), [Counted(0, "done", 100)])
+
+    assert ledger.earlier(manifest("new", strategy="sweep")).of_strategy == 11
+    assert ledger.earlier(manifest("new", strategy="fvg")).of_strategy == 10
+    assert ledger.earlier(manifest("new", strategy="fvg+sweep")).of_strategy == 11
+    assert ledger.earlier(manifest("new", strategy="fvg+sweeper")).of_strategy == 110
 
 
 def test_a_run_is_not_its_own_earlier_question(tmp_path: Path) -> None:

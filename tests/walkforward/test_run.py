@@ -22,6 +22,7 @@ from ftbt.data.parquet import write_candles
 from ftbt.data.resolve import load_markets
 from ftbt.data.store import CandleStore
 from ftbt.errors import ConfigError, DataError, InputError, ParameterError, StorageError
+from ftbt.risk.limits import Limits
 from ftbt.strategy.loader import find_strategy
 from ftbt.walkforward.inputs import Inputs, prepare
 from ftbt.walkforward.ledger import Ledger
@@ -41,6 +42,7 @@ def ask(sma_file: Path, market_file: Path, **tables: dict[str, Any]) -> Inputs:
         "data": {"source": str(market_file), "timeframe": "1h"},
         "walk_forward": WINDOWS,
         "search": SEARCH,
+        "risk": {"limits": "none"},
     }
     for name, table in tables.items():
         plain[name] = {**plain.get(name, {}), **table}
@@ -127,7 +129,11 @@ def test_a_window_can_be_repeated_by_hand(run: Run, sma_file: Path, market_file:
     start = int(np.searchsorted(market.candles.time, row["test_start"].timestamp() * 1000))
     part = market.slice(start - 24, start + 96)
     own = run_backtest(
-        find_strategy(str(sma_file)), part, json.loads(row["parameters"]), trade_from=24
+        find_strategy(str(sma_file)),
+        part,
+        json.loads(row["parameters"]),
+        Settings(limits=Limits.none()),
+        trade_from=24,
     )
 
     assert own.equity[-1] == pytest.approx(10_000.0 * (1.0 + row["test_total_return"]), rel=1e-14)
@@ -186,6 +192,9 @@ def digests(folder: Path) -> dict[str, str]:
         {"walk_forward": {"train": "9d"}},
         {"strategy": {"parameters": {"fast": 3}}},
         {"backtest": {"taker_fee": 0.001}},
+        {"risk": {"limits": "default"}},
+        {"risk": {"limits": "default", "positions": 2}},
+        {"allocation": {"drawdown_aware": True}},
         {"data": {"to": "2024-01-30"}},
     ],
 )
@@ -329,10 +338,10 @@ def test_holes_split_and_never_cross(tmp_path: Path, sma_file: Path, walk: Walk)
     assert (found.trades["net"] * found.trades["scale"]).sum() == pytest.approx(profit)
 
 
-def test_several_symbols_share_parameters_and_capital(
+def test_several_symbols_share_parameters_and_account(
     tmp_path: Path, sma_file: Path, walk: Walk
 ) -> None:
-    """One choice per window for both; the curve is the sum; the clock is what they share."""
+    """One choice per window for both; one account; the clock is what they share."""
     store = CandleStore(tmp_path / "store")
     store.append("binance", walk("BTC", 720, 3).bars, "BTC", "1h")
     store.append("binance", walk("ETH", 700, 4).bars[10:], "ETH", "1h")
@@ -452,7 +461,7 @@ def test_settings_reach_every_backtest(tmp_path: Path, sma_file: Path, market_fi
     inputs = ask(sma_file, market_file, backtest={"taker_fee": 0.005, "capital": 2000.0})
     found = load_run(walk_forward(inputs, tmp_path).folder)
 
-    assert inputs.settings == Settings(capital=2000.0, taker_fee=0.005)
+    assert inputs.settings == Settings(capital=2000.0, taker_fee=0.005, limits=Limits.none())
     assert found.summary.capital == 2000.0
     assert found.manifest.settings["taker_fee"] == 0.005
     notional = (found.trades["size"] * found.trades["entry_price"]).sum() * 2

@@ -13,6 +13,7 @@ import pytest
 
 from ftbt.errors import StorageError
 from ftbt.walkforward.frames import moments
+from ftbt.walkforward.result import FORMAT
 from ftbt.walkforward.store import load_run, read_frame, read_manifest, write_frame, write_json
 
 
@@ -73,7 +74,8 @@ def test_json_has_no_nan_and_a_fixed_order(tmp_path: Path) -> None:
         (None, "is no run folder: it has no manifest.json"),
         ("{", "cannot be read; run again with --force"),
         ('{"format": 99}', r"written by another version of ftbt \(format 99"),
-        ('{"format": 1}', "cannot be read"),
+        ('{"format": 1}', r"written by another version of ftbt \(format 1, this one reads 2\)"),
+        (f'{{"format": {FORMAT}}}', "cannot be read"),
     ],
 )
 def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

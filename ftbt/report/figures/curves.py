@@ -1,4 +1,4 @@
-"""Equity over time, with the drawdown below it."""
+"""Equity over time with the drawdown below it, and the profits of parts over time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ftbt.report.figures.common import (
     time_axis,
     value_axis,
 )
-from ftbt.report.theme import HOLD, MUTED, OUT, PAGE, RULE, WITHIN, Layout
+from ftbt.report.theme import GAIN, HOLD, INK, LOSS, MUTED, OUT, PAGE, POOL, RULE, WITHIN, Layout
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -38,7 +38,7 @@ class Curve:
     label: str
     time: Ints
     value: Floats
-    role: str  # "out", "within" or "hold"
+    role: str  # "out", "within" or "hold"; of parts "all", "rest" or a number below PARTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,20 @@ _STYLE: dict[str, dict[str, object]] = {
     },
 }
 RINGS = 9
+# Lines of parts differ in their dashes as well as in colour.
+_PARTS: tuple[dict[str, object], ...] = (
+    {"color": OUT, "linewidth": 1.7},
+    {"color": HOLD, "linewidth": 1.7, "linestyle": (0, (6, 1.6))},
+    {"color": GAIN, "linewidth": 1.7, "linestyle": (0, (2.2, 1.4))},
+    {"color": POOL, "linewidth": 1.7, "linestyle": (0, (6, 1.4, 1.4, 1.4))},
+    {"color": LOSS, "linewidth": 1.7, "linestyle": (0, (1.0, 1.2))},
+)
+PARTS = len(_PARTS)
+_STYLE |= {str(number): {**style, "zorder": 3} for number, style in enumerate(_PARTS)}
+_STYLE |= {
+    "rest": {"color": WITHIN, "linewidth": 1.2, "zorder": 2.5},
+    "all": {"color": INK, "linewidth": 1.0, "zorder": 2},
+}
 
 
 def wants_log(curves: Sequence[Curve], capital: float) -> bool:
@@ -111,6 +125,24 @@ def equity(
     bottom.set_xlim(*days([start, end]))
     bottom.margins(x=0.0)
     time_axis(bottom, layout)
+    return figure
+
+
+def profits(layout: Layout, curves: Sequence[Curve], marks: Sequence[Mark]) -> Figure:
+    """Draw profits since the start, one line for each part, test windows as hairlines."""
+    figure = new_figure(layout, 300 if not layout.narrow else 270)
+    axes = figure.subplots()
+    drawn = [curve for curve in curves if len(curve.time)]
+    if not drawn:
+        say(axes, "no profit to show")
+        return figure
+    _lines(axes, drawn)
+    value_axis(axes)
+    axes.axhline(0.0, color=MUTED, linewidth=0.8, zorder=1.5)
+    key(axes, 2 if layout.narrow else 4)
+    _windows((axes,), marks, label=not layout.narrow)
+    axes.set_xlim(*days([int(drawn[0].time[0]), int(drawn[0].time[-1])]))
+    time_axis(axes, layout)
     return figure
 
 

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure as Drawing
 
 from ftbt.backtest.return_metrics import drawdowns
 from ftbt.data.timeframe import DAY_MS, from_ms
+from ftbt.report import live
 from ftbt.report.blocks import Block, Cell, Column, Figure, How, Section, Table
 from ftbt.report.figures import curves
 from ftbt.report.figures.curves import Curve, Mark
 from ftbt.report.format import MISSING, money, percent
+from ftbt.report.sections import record
 from ftbt.report.source import Floats, Series, Source, milliseconds
 from ftbt.report.theme import Layout
 
@@ -37,7 +39,9 @@ def build(source: Source) -> Sequence[Block]:
                 " The Evaluation and Optimization of Trading Strategies (2008), chapter 11.",
             ),
             note=_note(source),
-        )
+            chart=live.lines([("money", _curves(source)), ("percent", _drawdowns(source))]),
+        ),
+        *record.blocks(source),
     ]
 
 
@@ -54,11 +58,15 @@ def _drawdown(source: Source, series: Series, label: str, role: str) -> Curve:
     return Curve(label, series.time, drawdowns(series.value, source.capital), role)
 
 
-def _draw(layout: Layout, source: Source) -> Drawing:
-    below = [
+def _drawdowns(source: Source) -> list[Curve]:
+    return [
         _drawdown(source, source.hold, "Buy and hold", "hold"),
         _drawdown(source, source.equity, "Out-of-sample", "out"),
     ]
+
+
+def _draw(layout: Layout, source: Source) -> Drawing:
+    below = _drawdowns(source)
     return curves.equity(layout, _curves(source), below, marks(source), source.capital)
 
 
@@ -99,8 +107,8 @@ def _note(source: Source) -> str:
     return " ".join(parts)
 
 
-def _period(source: Source) -> tuple[str, list[str]]:
-    """Return the name of the table's periods and each bar's period."""
+def periods(source: Source) -> tuple[str, list[str]]:
+    """Return what a table over time counts by, `Month` for example, and each bar's period."""
     time = source.equity.time
     whole = (int(time[-1]) - int(time[0])) / DAY_MS
     name, pattern = ("Month", "%Y-%m") if whole > 100 else ("Week", "%G week %V")
@@ -115,9 +123,9 @@ def _table(source: Source) -> Table:
     columns = ["Equity", "Out-of-sample", "Buy and hold", "Drawdown at worst"]
     if not len(source.equity):
         return Table("Equity", [Column("Period", numeric=False), *map(Column, columns)], [])
-    name, words = _period(source)
-    periods = np.array(words)
-    last = np.flatnonzero(np.append(periods[1:] != periods[:-1], True))
+    name, words = periods(source)
+    labels = np.array(words)
+    last = np.flatnonzero(np.append(labels[1:] != labels[:-1], True))
     equity, hold = source.equity.value, source.hold.value
     deep = drawdowns(equity, source.capital)
     rows: list[list[Cell | str]] = []
@@ -125,7 +133,7 @@ def _table(source: Source) -> Table:
     for stop in last:
         rows.append(
             [
-                str(periods[stop]),
+                str(labels[stop]),
                 money(float(equity[stop])),
                 _change(equity, first, int(stop), source.capital),
                 _change(hold, first, int(stop), source.capital),

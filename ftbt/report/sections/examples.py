@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ftbt.data.timeframe import Timeframe
+from ftbt.report import live
 from ftbt.report.blocks import Block, Cell, Column, Figure, How, Notice, Prose, Section, Table
 from ftbt.report.figures import candles
 from ftbt.report.figures.candles import ZONE_NAMES
@@ -29,7 +30,7 @@ def build(source: Source) -> Sequence[Block]:
     else:
         blocks.append(Notice("No examples", "There was no trade to show."))
     for number_, example in enumerate(found.examples, start=1):
-        blocks.append(_chart(number_, example))
+        blocks.append(_chart(number_, example, named=len(source.strategies) > 1))
         if example.factors:
             blocks.append(_confidence(number_, example))
     if found.notes:
@@ -47,16 +48,17 @@ def _legend() -> Prose:
     return Prose([text])
 
 
-def _title(number_: int, example: Example) -> str:
+def _title(number_: int, example: Example, *, named: bool) -> str:
     r = "" if example.r is None else f", {number(example.r, sign=True)} R"
     why = example.why[:1].upper() + example.why[1:]
-    return f"{number_}. {why}: {example.side} {example.symbol}{r}"
+    whose = f" by {example.strategy}" if named else ""
+    return f"{number_}. {why}: {example.side} {example.symbol}{whose}{r}"
 
 
-def _chart(number_: int, example: Example) -> Figure:
+def _chart(number_: int, example: Example, *, named: bool) -> Figure:
     return Figure(
         anchor=f"example-{number_}",
-        title=_title(number_, example),
+        title=_title(number_, example, named=named),
         description=(
             f"{moment(example.entry_time)} UTC, window {example.window}. Entry:"
             f" {example.entry_reason}. Exit: {example.exit_reason}, after"
@@ -76,6 +78,7 @@ def _chart(number_: int, example: Example) -> Figure:
             "examples.json in the run folder; definitions in the documentation of the lines.",
         ),
         note=_note(example),
+        chart=live.candles(example),
     )
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.blocks import Block, Facts, Notice
+from ftbt.report.blocks import Block, Facts, Fold, Notice
 from ftbt.report.format import day, plain, plural, span
 from ftbt.report.source import Source
+
+SUMMARY = "What ran: strategy, data, trials, costs, limits"
 
 
 def title(source: Source) -> str:
     """Return the page's title."""
-    manifest = source.run.manifest
-    return manifest.title or manifest.strategy.name
+    return source.run.manifest.title or _names(source)
+
+
+def _names(source: Source) -> str:
+    return " + ".join(source.strategies)
 
 
 def subtitle(source: Source) -> str:
@@ -20,7 +25,7 @@ def subtitle(source: Source) -> str:
     data = source.run.manifest.data
     symbols = ", ".join(one.symbol for one in data)
     start, end = min(one.start_ms for one in data), max(one.end_ms for one in data)
-    name = source.run.manifest.strategy.name
+    name = _names(source)
     lead = f"{name} · " if title(source) != name else ""
     return f"{lead}{symbols} · {data[0].timeframe} · {day(start)} to {day(end)}"
 
@@ -33,12 +38,13 @@ def build(source: Source) -> Sequence[Block]:
         blocks.append(
             Notice(
                 "Synthetic market",
-                "These prices are made up by a seeded generator. The report shows how the method"
-                " works; it says nothing about a real market.",
+                "Made-up prices: this shows how the method works and says nothing about a real"
+                " market.",
                 "hold",
             )
         )
-    blocks.append(Facts(_short(source), style="compact"))
+    # Folded: the verdict has to be on the first screen, also of a phone.
+    blocks.append(Fold(SUMMARY, [Facts(_short(source), style="compact")]))
     return blocks
 
 
@@ -49,13 +55,11 @@ def _short(source: Source) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {manifest.versions[name]}" for name in ("ftbt", "optuna")
                          if name in manifest.versions)  # fmt: skip
     funding = "" if run.summary.funding_modelled else "; funding: not modelled"
-    return [
+    files = "; ".join(f"{file}, sha256 {sha256[:12]}" for _, file, sha256 in strategy_files(source))
+    pairs = [
         (
-            "Strategy",
-            (
-                f"{manifest.strategy.file}, sha256 {manifest.strategy.sha256[:12]}; seed"
-                f" {manifest.search.seed}; {versions}"
-            ),
+            "Strategy" if len(source.strategies) == 1 else "Strategies",
+            f"{files}; seed {manifest.search.seed}; {versions}",
         ),
         ("Data", "; ".join(_data(source))),
         (
@@ -65,8 +69,25 @@ def _short(source: Source) -> list[tuple[str, str]]:
                 " same or overlapping data"
             ),
         ),
-        ("Costs", f"{manifest.settings_text}{funding}"),
+        ("Costs", f"{costs(source)}{funding}"),
+        ("Limits", source.settings.limits.describe()),
     ]
+    if len(source.strategies) > 1:
+        pairs.append(("Shares", source.allocation.describe()))
+    return pairs
+
+
+def strategy_files(source: Source) -> list[tuple[str, str, str]]:
+    """Return name, file and sha256 of each strategy."""
+    strategy = source.run.manifest.strategy
+    files, hashes = strategy.file.split("+"), strategy.sha256.split("+")
+    return list(zip(strategy.names, files, hashes, strict=True))
+
+
+def costs(source: Source) -> str:
+    """Return money and costs in one line, the limits on risk left out."""
+    limits = source.settings.limits.describe()
+    return source.run.manifest.settings_text.removesuffix(f"; {limits}")
 
 
 def facts(source: Source) -> list[tuple[str, str]]:
@@ -79,7 +100,10 @@ def facts(source: Source) -> list[tuple[str, str]]:
     pairs = [
         ("Run", manifest.run_id),
         ("Question", manifest.hypothesis),
-        ("Strategy", f"{strategy.name}: {strategy.description}"),
+        (
+            "Strategy" if len(strategy.names) == 1 else "Strategies",
+            f"{_names(source)}: {strategy.description}",
+        ),
         ("Fixed by hand", fixed),
         ("Data", "; ".join(_data(source))),
         (
@@ -99,7 +123,9 @@ def facts(source: Source) -> list[tuple[str, str]]:
         ),
         ("Objective", f"{search.objective_text}; at least {plural(search.min_trades, 'trade')}"),
         ("Sampler", f"{search.sampler}; seed {search.seed}"),
-        ("Costs", manifest.settings_text),
+        ("Costs", costs(source)),
+        ("Limits on risk", source.settings.limits.describe()),
+        ("Shares", source.allocation.describe() if len(strategy.names) > 1 else ""),
         ("Funding", "" if summary.funding_modelled else "not modelled"),
         ("Engine", _engine(source)),
         (

@@ -115,13 +115,20 @@ def _how(source: Source) -> Block:
             " costs. R: net profit / (size × distance from entry to the first stop).",
             "Out-of-sample: all test windows one after another, each starting with the equity the"
             " one before left. In-sample: of each window the metrics of the chosen parameters on"
-            " its training bars; shown is the median over the windows. Buy and hold:"
+            f" its training bars{_together(source)}; shown is the median over the windows. Buy and"
+            " hold:"
             f" {'equal parts of each symbol' if len(manifest.data) > 1 else 'the symbol'} bought"
             " at the first tested bar, without costs.",
             "Definitions: Bacon, Practical Portfolio Performance Measurement and Attribution"
             " (2008); Sharpe 1994; Sortino and Price 1994; Young 1991; Tharp 1998 for R.",
         )
     )
+
+
+def _together(source: Source) -> str:
+    if len(source.strategies) == 1:
+        return ""
+    return ", all strategies together with the shares of the test"
 
 
 SECTION = Section(

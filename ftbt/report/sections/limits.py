@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from ftbt.report.blocks import Block, Facts, Points, Prose, Section
 from ftbt.report.format import MISSING, money, percent, plural
+from ftbt.report.sections import audit
+from ftbt.report.sections.header import costs as costs_text
 from ftbt.report.source import Source
+from ftbt.risk.allocation import EQUAL_RISK, INVERSE_VOLATILITY
+from ftbt.risk.limits import Limits
 
 _FILLS = (
     (
@@ -51,7 +55,7 @@ def build(source: Source) -> Sequence[Block]:
     notes = [note for note in run.summary.notes if note != "synthetic market"]
     if notes:
         blocks.append(Prose([note[:1].upper() + note[1:] for note in notes], "Notes of this run"))
-    return blocks
+    return [*audit.blocks(source), *blocks]
 
 
 def _money(source: Source) -> list[tuple[str, str]]:
@@ -63,7 +67,8 @@ def _money(source: Source) -> list[tuple[str, str]]:
         else "there was no profit before costs"
     )
     pairs = [
-        ("Capital and costs", source.run.manifest.settings_text),
+        ("Capital and costs", costs_text(source)),
+        ("Limits on risk", _limits(source)),
         (
             "Paid out of sample",
             (
@@ -74,6 +79,8 @@ def _money(source: Source) -> list[tuple[str, str]]:
         ("Funding", _funding_model(source)),
         ("Venue's rules", "; ".join(_rules(source))),
     ]
+    if len(source.strategies) > 1:
+        pairs.insert(2, ("Shares", _shares(source)))
     if "leverage" in settings:
         pairs.append(
             (
@@ -85,6 +92,28 @@ def _money(source: Source) -> list[tuple[str, str]]:
             )
         )
     return pairs
+
+
+def _limits(source: Source) -> str:
+    limits = source.settings.limits
+    if limits == Limits.none():
+        return "none but the account's own margin"
+    group = (
+        f"; a group are symbols whose returns correlate from {limits.correlation:g} on, over"
+        f" {limits.correlation_days} days"
+        if len(source.symbols) > 1
+        else ""
+    )
+    return f"{limits.describe()}{group}. They stop entries, never exits"
+
+
+def _shares(source: Source) -> str:
+    by_risk = source.allocation.method in (INVERSE_VOLATILITY, EQUAL_RISK)
+    measured = ", which is measured in training and nowhere else" if by_risk else ""
+    return (
+        f"{source.allocation.describe()}; a strategy sizes its positions by its share of the"
+        f" equity{measured}"
+    )
 
 
 def _funding(source: Source) -> str:
@@ -127,6 +156,8 @@ def _points(source: Source) -> list[tuple[str, str]]:
         if details
         else ("No detail bars:", "inside a bar the pessimistic order of events is assumed.")
     )
+    if source.is_portfolio:
+        found.append(_one_account(source))
     if source.run.synthetic:
         found.append(
             (
@@ -135,6 +166,22 @@ def _points(source: Source) -> list[tuple[str, str]]:
             )
         )
     return found
+
+
+def _one_account(source: Source) -> tuple[str, str]:
+    several = len(source.strategies) > 1
+    order = (
+        f"{', then '.join(source.strategies)}, each on {', '.join(source.symbols)}"
+        if several
+        else ", then ".join(source.symbols)
+    )
+    return (
+        "One account:",
+        (
+            f"at one close decide, in this order: {order}. Who comes first takes the room that the"
+            " limits leave; a symbol belongs to one strategy at a time."
+        ),
+    )
 
 
 SECTION = Section(

@@ -26,7 +26,9 @@ _FILES = (
 def build(source: Source) -> Sequence[Block]:
     """Return command, what ran, hashes and files."""
     manifest = source.run.manifest
-    hashes = [("Strategy file", f"{manifest.strategy.file}  {manifest.strategy.sha256}")]
+    hashes = [
+        ("Strategy file", f"{file}  {sha256}") for _, file, sha256 in header.strategy_files(source)
+    ]
     hashes.append(("Code of ftbt", manifest.code))
     for one in manifest.data:
         hashes.append((f"Candles {one.symbol} {one.timeframe}", one.fingerprint))

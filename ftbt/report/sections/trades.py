@@ -10,7 +10,8 @@ import pandas as pd
 
 from ftbt.report.blocks import Block, Cell, Column, Fold, Notice, Section, Table
 from ftbt.report.format import MISSING, moment, money, number, percent, plural, price, span, whole
-from ftbt.report.sections import trade_figures
+from ftbt.report.sections import trade_checks, trade_figures
+from ftbt.report.sections.risk_limits import limit_of
 from ftbt.report.source import Source, milliseconds
 
 SHOWN = 25  # first and last trades in the table; all of them are in trades.parquet
@@ -22,10 +23,9 @@ def build(source: Source) -> Sequence[Block]:
     if not len(trades):
         return [Notice("No trades", _why_none(source), "loss")]
     blocks: list[Block] = [_split(trades, "side", "Long against short", "Side")]
-    if len(set(trades["symbol"])) > 1:
-        blocks.append(_split(trades, "symbol", "By symbol", "Symbol"))
     if len(set(trades["entry_reason"])) > 1:
         blocks.append(_split(trades, "entry_reason", "By reason of entry", "Reason"))
+    blocks += trade_checks.blocks(source)
     blocks += trade_figures.figures(source)
     blocks += _lists(source)
     blocks += _refused(source)
@@ -81,6 +81,7 @@ def _lists(source: Source) -> list[Block]:
     heads = ["Exit (UTC)", "Entry price", "Stop", "Exit price", "Net", "R", "Worst", "Best"]
     columns = [
         Column("#", numeric=False),
+        *([Column("Strategy", numeric=False)] if len(source.strategies) > 1 else []),
         Column("Symbol", numeric=False),
         Column("Side", numeric=False),
         Column("Entry (UTC)"),
@@ -93,7 +94,7 @@ def _lists(source: Source) -> list[Block]:
     )
     entries, exits = milliseconds(trades["entry_time"]), milliseconds(trades["exit_time"])
     rows = [
-        _row(number_, row, int(entry), int(exit_))
+        _row(number_, row, int(entry), int(exit_), named=len(source.strategies) > 1)
         for number_, (row, entry, exit_) in enumerate(
             zip(_records(trades), entries, exits, strict=True), start=1
         )
@@ -112,10 +113,14 @@ def _records(trades: pd.DataFrame) -> list[dict[str, Any]]:
     return trades.drop(columns=["entry_time", "exit_time"]).to_dict("records")  # type: ignore[return-value]
 
 
-def _row(number_: int, row: dict[str, Any], entry: int, exit_: int) -> list[Cell | str]:
+def _row(
+    number_: int, row: dict[str, Any], entry: int, exit_: int, *, named: bool
+) -> list[Cell | str]:
+    """Return a trade; *named*: with its strategy."""
     net = float(row["money"])
     return [
         whole(number_),
+        *([str(row["strategy"])] if named else []),
         str(row["symbol"]),
         str(row["side"]),
         moment(entry),
@@ -135,10 +140,15 @@ def _refused(source: Source) -> list[Block]:
     refused = source.run.summary.refused
     if not refused:
         return []
+    limits = source.settings.limits
+    rows: list[list[Cell | str]] = [
+        [name, limit_of(name, limits), whole(count)] for name, count in _ordered(refused)
+    ]
+    bound = any(row[1] for row in rows)
     table = Table(
         "Setups and orders that were not taken, out of sample",
-        [Column("Reason", numeric=False), Column("Times")],
-        [[name, whole(count)] for name, count in _ordered(refused)],
+        [Column("Reason", numeric=False), *([Column("Limit")] if bound else []), Column("Times")],
+        rows if bound else [[row[0], row[2]] for row in rows],
     )
     return [Fold("Setups and orders that were not taken", [table])]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,18 @@ from ftbt.report.blocks import (
     How,
     HowFold,
     Notice,
-    Prose,
     Section,
     Table,
 )
 from ftbt.report.figures import windows as drawings
 from ftbt.report.figures.common import percent_tick
-from ftbt.report.figures.windows import Track
-from ftbt.report.format import MISSING, day, known, number, percent, plain, plural, whole
+from ftbt.report.format import MISSING, day, known, number, percent, plural, whole
+from ftbt.report.sections import walkforward_checks
+from ftbt.report.sections.chosen_parameters import FAILED, parameters
 from ftbt.report.source import Floats, Source, milliseconds
 from ftbt.walkforward.objective import WORST
 
 MONTH_MS = 30 * DAY_MS
-FAILED = "the window failed"
 
 
 def build(source: Source) -> Sequence[Block]:
@@ -38,7 +37,7 @@ def build(source: Source) -> Sequence[Block]:
     blocks += [_table(source), _how(source)]
     if len(source.done):
         blocks.append(_pairs(source))
-    return [*blocks, *_parameters(source)]
+    return [*blocks, *parameters(source), *walkforward_checks.blocks(source)]
 
 
 def _failures(source: Source) -> list[Block]:
@@ -79,8 +78,10 @@ def _table(source: Source) -> Table:
     frame = source.windows
     starts = milliseconds(frame["test_start"])
     search = source.run.manifest.search
-    # The score of the best trial by Sharpe ratio is that ratio.
-    scored = (search.objective, search.selection) != ("sharpe", "best")
+    # The score of the best trial by Sharpe ratio is that ratio; several strategies have no common
+    # one.
+    alone = len(source.strategies) == 1
+    scored = alone and (search.objective, search.selection) != ("sharpe", "best")
     rows: list[list[Cell | str]] = []
     for (_, row), start in zip(frame.iterrows(), starts, strict=True):
         failed = row["state"] != "done"
@@ -131,9 +132,14 @@ def _plan(source: Source) -> str:
     return (
         f"{kind.capitalize()} windows: train {plan.train}, test {plan.test}, step {plan.step}"
         f"{''.join(', ' + text for text in gaps)}; {plural(plan.warmup_bars, 'warm-up bar')}"
-        f" before each. {plural(search.trials, 'trial')} per window;"
+        f" before each. {plural(search.trials, 'trial')} per window{_split(source)};"
         f" {'best trial' if search.selection == 'best' else 'best plateau'} chosen.{left}"
     )
+
+
+def _split(source: Source) -> str:
+    count = len(source.strategies)
+    return f", of {count} strategies together" if count > 1 else ""
 
 
 def _how(source: Source) -> Block:
@@ -147,12 +153,23 @@ def _how(source: Source) -> Block:
         How(
             f"In each training window {plural(search.trials, 'trial')} of parameters are made and"
             f" valued by: {search.objective_text}; fewer than {plural(search.min_trades, 'trade')}"
-            f" counts as the worst value. Chosen is {chosen}. It then runs once on the test bars.",
+            f" counts as the worst value. Chosen is {chosen}. It then runs once on the test bars."
+            f"{_search(source)}",
             f"Sampler: {search.sampler}; seed {search.seed}. Lines are warmed up on the bars before"
             " each window; every test starts and ends without a position.",
             "Pardo, The Evaluation and Optimization of Trading Strategies (2008), chapter 11;"
             " windows.parquet and trials.parquet in the run folder.",
         )
+    )
+
+
+def _search(source: Source) -> str:
+    if len(source.strategies) == 1:
+        return ""
+    return (
+        " Each strategy is searched for itself, alone on the whole account; in the test all run"
+        " together, each by its share, and the figures of the training are those of the same"
+        " together."
     )
 
 
@@ -213,77 +230,9 @@ def _efficiency(source: Source) -> str:
     )
 
 
-def _parameters(source: Source) -> list[Block]:
-    frame, space = source.windows, source.run.manifest.strategy.space
-    labels = [str(number_) for number_ in frame["window"]]
-    if not space:
-        return [Prose(["No parameter was searched: each window ran with the same ones."])]
-    chosen: list[Mapping[str, Any]] = list(frame["parameters"])
-    tracks = [_track(name, limits, chosen) for name, limits in space.items()]
-    rows: list[list[Cell | str]] = [
-        [label, *[_value(values, name) for name in space]]
-        for label, values in zip(labels, chosen, strict=True)
-    ]
-    table = Table(
-        "Chosen parameters",
-        [Column("Window"), *[Column(name) for name in space]],
-        rows,
-        note=_fixed(source),
-    )
-    figure = Figure(
-        anchor="parameter-drift",
-        title="How the chosen parameters moved",
-        description="Each strip is a parameter's whole range. A real edge tends to be found at"
-        " similar values again; values that jump from end to end point to noise.",
-        draw=lambda layout: drawings.drift(layout, labels, tracks),
-        table=table,
-        how=How(
-            "The parameters of the chosen trial of each window.",
-            "Ranges: " + "; ".join(f"{name} {_range(limits)}" for name, limits in space.items()),
-            "windows.parquet, column parameters; all trials in trials.parquet.",
-        ),
-    )
-    return [table, figure]
-
-
-def _track(name: str, limits: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]]) -> Track:
-    values = [one.get(name) for one in chosen]
-    if limits["kind"] == "choice":
-        return Track(name, values, words=[str(word) for word in limits["words"]])
-    if limits["kind"] == "bool":
-        words = [None if value is None else plain(value) for value in values]
-        return Track(name, words, words=["false", "true"])
-    return Track(name, values, float(limits["low"]), float(limits["high"]))
-
-
-def _range(limits: Mapping[str, Any]) -> str:
-    if limits["kind"] == "choice":
-        return " / ".join(map(str, limits["words"]))
-    if limits["kind"] == "bool":
-        return "true / false"
-    return f"{plain(limits['low'])} to {plain(limits['high'])}"
-
-
-def _value(values: Mapping[str, Any], name: str) -> Cell:
-    if name not in values:
-        return Cell(MISSING, "muted", FAILED)
-    return Cell(plain(values[name]))
-
-
-def _fixed(source: Source) -> str:
-    strategy = source.run.manifest.strategy
-    others = {
-        name: value for name, value in strategy.defaults.items() if name not in strategy.space
-    }
-    if not others:
-        return ""
-    words = ", ".join(f"{name} = {plain(value)}" for name, value in sorted(others.items()))
-    return f"Not searched: {words}."
-
-
 SECTION = Section(
     "windows",
-    "Windows",
+    "Walk-forward",
     build,
     "Parameters are chosen on the training bars and then run, once, on bars never seen.",
 )

@@ -1,0 +1,200 @@
+"""How cost grows: ten times the bars, ten times the trials, two workers, memory of a worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from math import nan
+from multiprocessing import get_context
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from benchmarks._bracketed_market import SETTINGS, YEAR, bars, market, strategy
+from benchmarks._stopwatch import Stopwatch, watching
+from benchmarks.common import Row, processor_seconds
+from benchmarks.walkforward_cost import experiment
+from ftbt.backtest.engine import run_backtest
+from ftbt.compiled import compiled
+from ftbt.data.market import Market
+from ftbt.data.sample import sample_market
+from ftbt.smc.base import CACHE
+from ftbt.strategy.loader import find_strategy
+from ftbt.walkforward.search import Study
+from ftbt.walkforward.tasks import WindowTask, run_window
+from ftbt.walkforward.workers import run_windows
+
+TIMES = 10
+JOBS = 2
+FEW_TRIALS = 50
+WINDOWS, TRIALS = 8, 100
+# Less than this from the machine itself, and the figure would be about something else.
+FREE = 1.9
+
+
+def run() -> list[Row]:
+    """Measure; about two minutes."""
+    return [*_bars(), *_trials(), *_workers()]
+
+
+# --- bars --------------------------------------------------------------------------------------
+
+
+def _bars() -> list[Row]:
+    few = {"bracketed cross": market(bars()), "liquidity_sweep": _sample(365)}
+    many = {"bracketed cross": market(bars(TIMES * YEAR)), "liquidity_sweep": _sample(TIMES * 365)}
+    rows = []
+    for name, short in few.items():
+        took = [_new_call(name, traded, 12) for traded in (short, many[name])]
+        how = (
+            f"{len(short.candles):,} bars {1e3 * took[0]:.2f} ms,"
+            f" {len(many[name].candles):,} bars {1e3 * took[1]:.2f} ms, lines made anew"
+        )
+        rows.append(Row(f"bars x{TIMES}: {name}", took[1] / took[0], "x", how, at_most=10.5))
+    return rows
+
+
+def _sample(days: int) -> Market:
+    return sample_market(["BTC"], days=days)["BTC"]
+
+
+def _new_call(name: str, traded: Market, repeats: int) -> float:
+    own = name == "bracketed cross"
+    cls = (strategy() if own else find_strategy(name)).load()
+    settings = SETTINGS if own else None
+
+    def call() -> None:
+        CACHE.clear()
+        run_backtest(cls, traded, settings=settings, engine="compiled")
+
+    call()
+    return processor_seconds(call, repeats)
+
+
+# --- trials ------------------------------------------------------------------------------------
+
+
+def _trials() -> list[Row]:
+    """Measure one window with few trials and with ten times as many, the sampler apart."""
+    first = _tasks(FEW_TRIALS)[0]
+    _window(replace(first, trials=4))
+    took = [_window(replace(first, trials=count)) for count in (FEW_TRIALS, TIMES * FEW_TRIALS)]
+    whole = [one.total for one in took]
+    own = [one.seconds["all but the sampler"] for one in took]
+    where = f"one window of three symbols, {FEW_TRIALS} and {TIMES * FEW_TRIALS} trials"
+    return [
+        Row(
+            f"trials x{TIMES}",
+            whole[1] / whole[0],
+            "x",
+            f"{where}: {whole[0]:.2f} s and {whole[1]:.2f} s",
+            at_most=11.0,
+        ),
+        Row(
+            f"trials x{TIMES}: without the sampler",
+            own[1] / own[0],
+            "x",
+            f"{own[0]:.2f} s and {own[1]:.2f} s; before each trial TPE looks at all earlier ones",
+        ),
+    ]
+
+
+def _window(task: WindowTask) -> Stopwatch:
+    CACHE.clear()
+    watch = Stopwatch()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        watching(watch, {"sampler": [(Study, "ask"), (Study, "tell")]}),
+        watch.label("all but the sampler"),
+    ):
+        run_window(replace(task, folder=Path(folder)))
+    return watch
+
+
+def _tasks(trials: int) -> list[WindowTask]:
+    inputs = experiment(WINDOWS, trials)
+    return [inputs.task(window, Path(), None) for window in inputs.windows[:WINDOWS]]
+
+
+# --- workers -----------------------------------------------------------------------------------
+
+
+def _workers() -> list[Row]:
+    tasks = _tasks(TRIALS)
+    short = [replace(task, trials=4) for task in tasks[: 2 * JOBS]]
+    _timed(short, JOBS)  # the workers start, load compiled code and import
+    both = min(_timed(tasks, JOBS) for _ in range(2))
+    memory = max(joblib.Parallel(JOBS)(joblib.delayed(_peak)() for _ in range(4 * JOBS)))
+    alone = min(_timed(tasks, 1) for _ in range(2))
+    how = (
+        f"{len(tasks)} windows x {TRIALS} trials x 3 symbols: {alone:.1f} s and {both:.1f} s, wall"
+        " time, workers running"
+    )
+    free = _machine()
+    if free < FREE:
+        how = f"not measured: the machine is busy, see the next row; {how}"
+    rows = [
+        Row(f"{JOBS} workers: times one", alone / both if free >= FREE else nan, "x", how, 1.8),
+        Row(
+            f"{JOBS} workers: what the machine gives",
+            free,
+            "x",
+            f"a loop of arithmetic alone, in {JOBS} processes instead of one after the other",
+        ),
+    ]
+    if memory:
+        how = f"largest resident size of a worker after {len(tasks)} windows"
+        rows.append(Row("peak memory of a worker", memory / 2**20, "MB", how))
+    return rows
+
+
+def _timed(tasks: Sequence[WindowTask], jobs: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        own = [replace(task, folder=Path(folder) / str(n)) for n, task in enumerate(tasks)]
+        CACHE.clear()
+        began = time.perf_counter()
+        run_windows(own, jobs, lambda _: None)
+        return time.perf_counter() - began
+
+
+def _peak() -> int:
+    """Return the most memory that this process has had, in bytes; 0 where that is not told."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@compiled
+def _spin(values):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for _ in range(400):
+        for i in range(values.shape[0]):
+            total = total * 0.5 + values[i]
+    return total
+
+
+def _busy(_: int) -> int:
+    _spin(np.ones(1_000_000))
+    return os.getpid()
+
+
+def _machine() -> float:
+    """Return how much faster two processes are than one where nothing is shared."""
+    with ProcessPoolExecutor(JOBS, get_context("spawn")) as pool:
+        list(pool.map(_busy, range(4 * JOBS)))
+        began = time.perf_counter()
+        list(pool.map(_busy, range(2 * JOBS)))
+        both = time.perf_counter() - began
+        began = time.perf_counter()
+        for _ in range(2 * JOBS):
+            pool.submit(_busy, 0).result()
+        return (time.perf_counter() - began) / both

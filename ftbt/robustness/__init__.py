@@ -1,0 +1,1 @@
+"""Statistics that tell skill from luck: pure functions of arrays, each after its paper."""
