@@ -1,13 +1,11 @@
 """How fast the shared lines are: all of them on 100,000 bars, beside smartmoneyconcepts.
 
-The peer lives in an environment of its own: name its Python in FTBT_PEERS_PYTHON, for example
-`python3.11 -m venv peers && peers/bin/pip install smartmoneyconcepts==0.0.27`.
+The peer lives in an environment of its own, see `docs/how-to/run-the-benchmarks.md`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import Row, seconds
+from benchmarks._peers import HOW, peers_python
+from benchmarks.common import NotMeasured, Row, seconds
 from ftbt.data.candles import FIELDS, Bars, make_bars
 from ftbt.data.timeframe import MINUTE_MS
 from ftbt.smc import ALL_LINES, STRUCTURE, Concept
@@ -23,7 +22,6 @@ from ftbt.smc import ALL_LINES, STRUCTURE, Concept
 BARS = 100_000
 TARGET_SECONDS = 0.2
 TARGET_RATIO = 50.0
-ENVIRONMENT = "FTBT_PEERS_PYTHON"
 
 # Runs under the peer's own Python: pandas and smartmoneyconcepts only.
 _PEER = """
@@ -79,22 +77,27 @@ def line_seconds(bars: Bars) -> dict[str, float]:
 
 
 def peer_seconds(bars: Bars, python: str) -> dict[str, float]:
-    """Return the times of smartmoneyconcepts on the same bars, under the Python *python*."""
+    """Return the times of smartmoneyconcepts on the same bars, under the Python *python*.
+
+    Raises:
+        NotMeasured: when it stops with an error, for example because it is not installed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bars.npz"
         np.savez(file, time=bars["time"], **{name: bars[name] for name in FIELDS})
         command = [python, "-c", _PEER, str(file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode:
+        raise NotMeasured(f"{(done.stderr.strip().splitlines() or ['no message'])[-1]}; {HOW}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _ratio(bars: Bars, total: float) -> list[Row]:
-    python = os.environ.get(ENVIRONMENT, "")
     name = f"smartmoneyconcepts 0.0.27 against all lines, {BARS:,} bars"
-    if not python:
-        how = f"not measured: set {ENVIRONMENT} to a Python that has smartmoneyconcepts 0.0.27"
-        return [Row(name, float("nan"), "x", how, at_least=TARGET_RATIO)]
-    took = peer_seconds(bars, python)
+    try:
+        took = peer_seconds(bars, peers_python())
+    except NotMeasured as error:
+        return [Row(name, float("nan"), "x", f"not measured: {error}", at_least=TARGET_RATIO)]
     parts = ", ".join(f"{part} {value:.2f}" for part, value in took.items())
     both = sum(took.values())
     how = f"{both:.1f} s against {total:.3f} s on the same bars in one run; {parts}"

@@ -86,9 +86,8 @@ def _timed(function: Any) -> float:
 
 
 def _warm_rows(data: Bars, others: Peers, ours: Any) -> list[Row]:
-    found = dict(
-        zip([i for part in range(JOBS) for i in range(part, 100, JOBS)], ours(), strict=True)
-    )
+    places = [place for part in range(JOBS) for place in range(len(SWEEP))[part::JOBS]]
+    found = dict(zip(places, ours(), strict=True))
     vectorbt, why = vectorbt_engines(others)
     works = {"ftbt": lambda: _timed(ours)}
     for engine, peer in vectorbt.items():

@@ -160,9 +160,7 @@ def test_code_kept_by_two_processes_is_told_apart_by_a_third(tmp_path):
 
     def told(*names):
         command = [sys.executable, str(script), str(tmp_path), *names]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return [float(line) for line in done.stdout.split()]
 
     alone = told("one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftbt.backtest.settings import Settings
-from ftbt.config import Duration, Experiment, load_experiment, make_experiment
+from ftbt.config import (
+    AllocationPart,
+    Duration,
+    Experiment,
+    RiskPart,
+    load_experiment,
+    make_experiment,
+)
 from ftbt.errors import ConfigError
+from ftbt.risk.allocation import Allocation
+from ftbt.risk.limits import Limits, limit_names
 from ftbt.strategy.loader import find_strategy
 from ftbt.walkforward.objective import OBJECTIVES
 
@@ -38,6 +48,17 @@ fingerprint = "0123456789ab"
 engine = "reference"
 capital = 5000
 taker_fee = 0.0005
+
+[risk]
+positions = 2
+total_exposure = 1
+daily_loss = 0.03
+
+[allocation]
+method = "fixed"
+weights = [3, 1.5]
+drawdown_aware = true
+floor = 0.5
 
 [walk_forward]
 train = "120d"
@@ -73,6 +94,10 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert found.data.symbols == ("BTC", "ETH")
     assert (found.data.start, found.data.end) == ("2024-01-01", "2025-01-01T12:00:00+00:00")
     assert found.backtest.money() == {"capital": 5000.0, "taker_fee": 0.0005}
+    assert found.risk.given() == {"positions": 2, "total_exposure": 1.0, "daily_loss": 0.03}
+    assert found.allocation.given() == {
+        "method": "fixed", "weights": (3.0, 1.5), "drawdown_aware": True, "floor": 0.5,
+    }  # fmt: skip
     assert found.walk_forward.train == Duration(120, "d")
     assert found.walk_forward.test == Duration(720, "bars")
     assert found.walk_forward.embargo == Duration(0, "bars")
@@ -87,6 +112,9 @@ def test_what_is_left_out_has_its_default() -> None:
     assert str(found.walk_forward.train) == "90d"
     assert found.walk_forward.step is None
     assert found.backtest.money() == {}
+    assert found.risk.given() == {}
+    assert found.risk.limits == "default"
+    assert found.allocation.given() == {}
 
 
 def test_an_experiment_cannot_be_changed() -> None:
@@ -117,6 +145,15 @@ def test_an_experiment_cannot_be_changed() -> None:
         ({"data": {"fingerprint": "abc"}}, "must have at least 8 characters, not 'abc'"),
         ({"data": {"holes": "fill"}}, "data.holes must be one of refuse, split, not 'fill'"),
         ({"backtest": {"capital": "much"}}, "backtest.capital must be a number, not 'much'"),
+        ({"backtest": {"capital": math.inf}}, "backtest.capital must be a finite number, not inf"),
+        ({"risk": {"positons": 2}}, "unknown key 'risk.positons' - did you mean 'positions'?"),
+        ({"risk": {"positions": 2.0}}, "risk.positions must be a whole number, not 2.0"),
+        ({"risk": {"drawdown": "deep"}}, "risk.drawdown must be a number, not 'deep'"),
+        ({"risk": {"limits": "off"}}, "risk.limits must be one of default, none, not 'off'"),
+        ({"allocation": {"weight": [1]}}, "'allocation.weight' - did you mean 'weights'?"),
+        ({"allocation": {"weights": 0.5}}, "allocation.weights must be a list, not 0.5"),
+        ({"allocation": {"weights": [1, "a"]}}, "allocation.weights.1 must be a number, not 'a'"),
+        ({"allocation": {"weights": [math.nan]}}, "weights.0 must be a finite number, not nan"),
         ({"strategy": {"parameters": {"a": [1]}}}, "strategy.parameters.a must be a number, te"),
         ({"strategy": {"ranges": {"a": 3}}}, "strategy.ranges.a must be a list, not 3"),
         ({"strategy": "x"}, "strategy must be a table, not 'x'"),
@@ -150,7 +187,7 @@ def test_options_are_named_as_the_user_typed_them() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (WHOLE.replace("trials = 100", "trials = = 100"), "line 35 is not valid TOML: invalid val"),
+        (WHOLE.replace("trials = 100", "trials = = 100"), "line 46 is not valid TOML: invalid val"),
         (WHOLE.replace('"Sweeps on BTC"', '"Sweeps'), "line 2 is not valid TOML"),
         (WHOLE + "\n[search]\n", "is not valid TOML"),
         (WHOLE.replace("hypothesis", "hypotheses"), "hypothesis is missing: an experiment says"),
@@ -208,7 +245,10 @@ def test_any_text_is_a_duration_or_refused(text: str) -> None:
     assert found.amount >= 0
 
 
-@pytest.mark.parametrize("name", ["strategy", "data", "backtest", "walk_forward", "search"])
+TABLES = ["strategy", "data", "backtest", "risk", "allocation", "walk_forward", "search"]
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_every_table_refuses_unknown_keys(name: str) -> None:
     """Nothing in a file is ignored."""
     plain: dict[str, Any] = {"strategy": {"name": "x"}}
@@ -231,22 +271,25 @@ def rows_of(heading: str) -> dict[str, list[str]]:
     return {row[0].strip(" `"): [cell.strip(" `") for cell in row[1:]] for row in cells}
 
 
-@pytest.mark.parametrize("table", ["strategy", "data", "backtest", "walk_forward", "search"])
+@pytest.mark.parametrize("table", TABLES)
 def test_the_reference_has_every_key_with_its_default(table: str) -> None:
     """The page and the models can't drift apart."""
     part = Experiment.model_fields[table].annotation
     assert part is not None
     fields = {item.alias or name: item for name, item in part.model_fields.items()}
     rows = {key: row for key, row in rows_of(f"`[{table}]`").items() if key not in OBJECTIVES}
-    money = Settings().as_dict()
+    # What is left out of these tables is the default of another class.
+    elsewhere = {**Settings().as_dict(), **Limits().as_dict(), **Allocation().as_dict()}
+    elsewhere = {name: value for name, value in elsewhere.items() if fields.get(name) is not None
+                 and fields[name].default is None}  # fmt: skip
 
     assert list(rows) == list(fields)
     for key, (default, _) in rows.items():
         shown = default.strip('"')
         if fields[key].is_required():
             assert shown == "required"
-        elif key in money:
-            assert float(shown) == money[key]
+        elif key in elsewhere:
+            assert float(shown) == elsewhere[key]
         elif shown not in ("all", "none", "as test", "{}", "as `test"):
             own = fields[key].default
             text = str(list(own)).replace("'", '"') if isinstance(own, tuple) else str(own)
@@ -259,6 +302,13 @@ def test_the_reference_has_every_objective() -> None:
 
     for name, objective in OBJECTIVES.items():
         assert rows[name] == [objective.text]
+
+
+def test_limits_and_shares_have_a_key_each() -> None:
+    """A limit or a setting of the shares that can't be asked for would be no setting."""
+    assert set(RiskPart.model_fields) == {"limits", *limit_names()}
+    assert set(AllocationPart.model_fields) == set(Allocation().as_dict())
+    assert AllocationPart().method == Allocation().method
 
 
 @pytest.mark.parametrize(

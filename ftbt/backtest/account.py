@@ -31,7 +31,7 @@ class Account:
         """Return the equity at the last prices."""
         profit = 0.0
         for book in self.live:
-            if book.size:
+            if book.position.size:
                 profit += book.profit(book.price)
         return self.cash + profit
 
@@ -41,7 +41,7 @@ class Account:
             return self.cash + book.profit(price)
         others = 0.0
         for other in self.live:
-            if other is not book and other.size:
+            if other is not book and other.position.size:
                 others += other.profit(other.price)
         return self.cash + others + book.profit(price)
 
@@ -53,7 +53,7 @@ class Account:
         """Return the initial margin of all positions but that of *book*."""
         margin = 0.0
         for other in self.live:
-            if other is not book and other.size:
+            if other is not book and other.position.size:
                 margin += abs(other.size) * other.price / other.leverage
         return margin
 
@@ -85,7 +85,7 @@ class Account:
         """Return the maintenance margin of all positions but that of *book*."""
         margin = 0.0
         for other in self.live:
-            if other is not book and other.size:
+            if other is not book and other.position.size:
                 margin += abs(other.size) * other.price * other.maintenance
         return margin
 

@@ -115,10 +115,14 @@ class AccountLimits:
 
     # --- a user's own orders -------------------------------------------------------------------
 
+    def bind(self, working: Working) -> bool:
+        """Tell whether an order has yet to be held against the limits."""
+        return not (self.off or working.decided)
+
     def forbids(self, book: Book, working: Working, equity: float) -> Refused | None:
-        """Return why an order that no `decide` has made may not open what it would open."""
+        """Return why an order may not open what it would open."""
         opens = book.opening_size(working)
-        if self.off or working.decided or not opens:
+        if not opens:
             return None
         room = self._room
         turning = working.side * book.size < 0.0
@@ -134,9 +138,9 @@ class AccountLimits:
     def too_risky(
         self, book: Book, entry: Working, cost_rate: float, equity: float
     ) -> Refused | None:
-        """Return why the stop of an entry that no `decide` has made is too far for its size."""
+        """Return why the stop of an entry is too far for its size."""
         bracket = entry.bracket
-        if self.off or entry.decided or bracket is None or bracket.entry is not entry:
+        if bracket is None or bracket.entry is not entry:
             return None
         price = entry.worst
         losses = [
@@ -151,9 +155,11 @@ class AccountLimits:
         return Refusal.RISK_PER_TRADE, risk / equity if equity > 0.0 else inf, limit
 
     def no_more_trades(self, working: Working) -> Refused | None:
-        """Return why an order that no `decide` has made may not begin a trade by its fill."""
+        """Return why an order may not begin a trade by its fill."""
+        if not self.bind(working):
+            return None
         today, limit = int(self._risk["trades_today"]), self.limits.trades_per_day
-        if self.off or working.decided or today < limit:
+        if today < limit:
             return None
         return Refusal.TRADES_PER_DAY, float(today), float(limit)
 

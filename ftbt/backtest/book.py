@@ -114,6 +114,7 @@ class Book:
         self.position = Position()
         self.trade: OpenTrade | None = None
         self.coarse = _path(market, detail=False)
+        self.closes = self.coarse.close
         self.slip = slippage_fraction(market.candles.bars, settings).tolist()
         self.detail: Path | None = None
         self.detail_rows: list[tuple[int, int]] = []

@@ -8,6 +8,7 @@ or liquidation. This broker obeys `docs/execution-model.md` instead.
 from __future__ import annotations
 
 import collections
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ from ftbt.errors import StrategyBroken
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.records import Refusal
 
+_TELL_EVERY = 2000  # bars between two words on progress
+
 
 class ModelBroker(StrictBroker):
     """Fills orders by the execution model and keeps the account of a linear-perpetual trader.
@@ -40,6 +43,7 @@ class ModelBroker(StrictBroker):
         settings: money, costs, limits.
         shared: several strategies trade the same symbols.
         equity: at every close of the run's clock so far.
+        notifications: changed orders that their strategies have not been told of.
         ended_early: a strategy has stopped the run.
     """
 
@@ -67,12 +71,12 @@ class ModelBroker(StrictBroker):
         self.desk = Desk(settings, self.limits, self._notify, self.getcommissioninfo)
         self.books = self.desk.books
         self.entry = OrderEntry(self.desk, self._notify, self.getcommissioninfo)
-        self._notifications: collections.deque[Any] = collections.deque()
+        self.notifications: collections.deque[Any] = collections.deque()
         self._value = settings.capital
         self._clock: list[int] = []
         self._now = 0
         self._coming: list[Book] = []
-        self._next_begin = 0
+        self._due = 0  # number on the clock at which a day or a stretch begins or ends
 
     def add_market(self, data: Any, market: Market, place: Place | None = None) -> None:
         """Make *market* tradable through the feed *data*."""
@@ -169,7 +173,7 @@ class ModelBroker(StrictBroker):
 
     def get_notification(self) -> Any:
         """Return the next changed order, None when there is no more."""
-        return self._notifications.popleft() if self._notifications else None
+        return self.notifications.popleft() if self.notifications else None
 
     def orderstatus(self, order: Any) -> Any:
         """Return the status of *order*."""
@@ -207,27 +211,35 @@ class ModelBroker(StrictBroker):
     def next(self) -> None:
         """Move every symbol's orders along the bar that has just been delivered."""
         now, self._now = self._now, self._now + 1
-        time, limits = self._clock[now], self.limits
-        if time >= limits.next_day:
-            limits.roll(time, self._value)
-        if now >= self._next_begin:
-            self._begin(now)
-        over = changed = False
+        due, changed = now >= self._due, False
+        if due:
+            self._open(now)
         for book in self.desk.live:
             bar = book.bar = book.stamps.lencount - 1
             if book.active or book.position.size or book.held:
                 self._move(book, bar)
                 changed = True
             else:  # most bars: nothing can happen, and nothing is at stake
-                book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
-            if bar >= book.last_bar:
-                over = book.finished = True
+                book.price = book.closes[bar]
         if changed:
             self._value = self.desk.equity()
-        if over:
-            self.desk.live[:] = [book for book in self.desk.live if not book.finished]
-        value = self._value
-        self.equity.append(value)
+            self._mark(self._clock[now])
+        self.equity.append(self._value)
+        if due:
+            self._close(now)
+
+    def _open(self, now: int) -> None:
+        """Let a day or stretches begin at number *now* on the clock."""
+        live, coming = self.desk.live, self._coming
+        if self._clock[now] >= self.limits.next_day:
+            self.limits.roll(self._clock[now], self._value)
+        while coming and coming[-1].start <= now:
+            live.append(coming.pop())
+        live.sort(key=lambda book: book.number)
+
+    def _mark(self, time: int) -> None:
+        """Let the limits and shares see the equity; it only moves while something is held."""
+        limits, value = self.limits, self._value
         if value > limits.peak or value <= limits.watch:
             limits.mark(value, time)
         if limits.halted and not limits.off:
@@ -235,16 +247,21 @@ class ModelBroker(StrictBroker):
                 self.entry.withdraw_entries(book)
         if self.shares.shrinks:
             self.shares.mark(self.desk.live)
-        if self.progress is not None and not self._now % 2000:
-            self.progress(self._now, self.last_bar + 1)
 
-    def _begin(self, now: int) -> None:
-        """Let the stretches begin that have their first bar at number *now* on the clock."""
-        live, coming = self.desk.live, self._coming
-        while coming and coming[-1].start <= now:
-            live.append(coming.pop())
-        live.sort(key=lambda book: book.number)
-        self._next_begin = coming[-1].start if coming else len(self._clock)
+    def _close(self, now: int) -> None:
+        """Let the stretches end that had their last bar at number *now* on the clock."""
+        live = self.desk.live
+        for book in live:
+            book.finished = book.bar >= book.last_bar
+        live[:] = [book for book in live if not book.finished]
+        done = now + 1
+        if self.progress is not None and not done % _TELL_EVERY:
+            self.progress(done, self.last_bar + 1)
+        ends = [book.start + book.last_bar for book in live]
+        begins = [book.start for book in self._coming[-1:]]
+        midnight = bisect_left(self._clock, self.limits.next_day, done)
+        tell = (done // _TELL_EVERY + 1) * _TELL_EVERY - 1
+        self._due = min([midnight, tell, *ends, *begins])
 
     def _move(self, book: Book, bar: int) -> None:
         """Move a book along a bar, its last one included; what that earns is its owner's."""
@@ -253,7 +270,7 @@ class ModelBroker(StrictBroker):
         if book.active or book.position.size:
             self._walk_bar(book, bar)
         else:
-            book.time, book.price = book.coarse.time[bar], book.coarse.close[bar]
+            book.price = book.closes[bar]
         if bar >= book.last_bar:
             self.desk.finish(book, book.slip[bar])
         if owner != NOBODY:
@@ -300,11 +317,11 @@ class ModelBroker(StrictBroker):
 
     def _notify(self, order: Any) -> None:
         if order.owner is not None:
-            self._notifications.append(order.clone())
+            self.notifications.append(order.clone())
 
 
 def _stray(owner: Any, data: Any) -> str:
-    own, other = (getattr(one, "_name", repr(one)) for one in (owner.data, data))
+    own, other = (getattr(one, "_name", repr(one)) for one in (getattr(owner, "data", None), data))
     return f"a strategy object made for {own} can't trade {other}: each symbol has its own"
 
 

@@ -258,7 +258,7 @@ def _listen(plan: Plan) -> _Said:
     return _Said(
         legs=legs,
         heard=heard[0] if len(heard) == 1 else np.concatenate(heard),
-        setups=setups[0] if len(setups) == 1 else np.concatenate(setups),
+        setups=setups[0] if len(setups) == 1 else _joined(setups),
         parameters=np.concatenate([parameters[n] for n in range(len(parameters))]),
     )
 
@@ -287,6 +287,11 @@ class _Tables:
             for name, table in zip(names, self.all, strict=True)
         }
         return {"equity": self.equity[first_bar:], "engine": "compiled", **filled}
+
+
+def _joined(parts: list[Records]) -> Records:
+    # As plain numbers, as in `_copied`.
+    return np.concatenate([one.view(np.int64) for one in parts]).view(parts[0].dtype)
 
 
 def _copied(records: Records) -> Records:

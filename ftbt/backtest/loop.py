@@ -41,6 +41,7 @@ class BarLoop(bt.Cerebro):
             strategy._once()
             strategy.reset()  # it is moved bar by bar from here on
         broker, timers = self._broker, self._timers
+        told = broker.notifications
         for first, stop, feeds, steps in self._spans(strategies):
             moved = [(_buffers(data), start) for data, start in feeds]
             data, start = feeds[0]
@@ -51,7 +52,8 @@ class BarLoop(bt.Cerebro):
                     for line in lines:
                         line._idx, line.lencount = row, count
                 broker.next()
-                while (order := broker.get_notification()) is not None:
+                while told:
+                    order = told.popleft()
                     order.owner._addnotification(order)
                 if timers:
                     self._check_timers(strategies, stamps[i - start])
@@ -102,7 +104,7 @@ def _step_of(strategy: Any, start: int) -> Step:
             line.array.append(_NAN)
         stamp_line._idx, stamp_line.lencount = row, count
         stamp_line.array.append(stamps[row])
-        told = bool(strategy._orderspending or strategy._tradespending)
+        told = strategy._orderspending or strategy._tradespending
         if told or chatty:
             strategy._notify()
         strategy._minperstatus = status = period - count

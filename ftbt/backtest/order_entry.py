@@ -157,6 +157,11 @@ class OrderEntry:
             notional = working.size * price
             desk.refuse(book, working.sleeve, Refusal.MIN_NOTIONAL, notional, smallest)
             return True
+        return desk.limits.bind(working) and self._beyond_limits(book, working)
+
+    def _beyond_limits(self, book: Book, working: Working) -> bool:
+        """Tell whether the limits on risk forbid all of an order, and note it."""
+        desk = self.desk
         refused = desk.limits.forbids(book, working, desk.equity())
         if refused is not None:
             desk.refuse(book, working.sleeve, *refused)
@@ -169,7 +174,7 @@ class OrderEntry:
 
     def only_close(self, book: Book, working: Working) -> None:
         """Keep an order that closes from opening anything, now that no entries are allowed."""
-        if working.side * book.size < 0.0 and not (working.decided or self.desk.limits.off):
+        if working.side * book.size < 0.0 and self.desk.limits.bind(working):
             working.reduces = True
 
     def withdraw_entries(self, book: Book) -> None:
@@ -184,7 +189,7 @@ class OrderEntry:
         desk = self.desk
         rate = desk.settings.taker_fee + desk.settings.half_spread
         for entry in family:
-            if entry.status != Status.OPEN:
+            if entry.status != Status.OPEN or not desk.limits.bind(entry):
                 continue
             refused = desk.limits.too_risky(book, entry, rate, desk.equity())
             if refused is not None:

@@ -183,7 +183,9 @@ def _check(sleeves: Sequence[Sleeve], stretches: Sequence[Stretch]) -> None:
     rules = {one.market.symbol: one.market.instrument for one in stretches}
     for one in stretches:
         if one.market.instrument != rules[one.market.symbol]:
-            raise InputError(f"{one.market.symbol}: its stretches have different rules of the venue")
+            raise InputError(
+                f"{one.market.symbol}: its stretches have different rules of the venue"
+            )
     for sleeve in sleeves:
         if not 0.0 <= sleeve.share <= 1.0:
             raise InputError(f"a strategy's share must be from 0 to 1, not {sleeve.share!r}")

@@ -21,6 +21,7 @@ from ftbt.errors import FtbtError, StorageError, did_you_mean
 COMMANDS = {
     "walkforward": ("ftbt.cli.walkforward", "Optimise on the past, test on what came next."),
     "backtest": ("ftbt.cli.backtest", "Run strategies with one set of parameters each."),
+    "audit": ("ftbt.cli.audit", "Find out whether a strategy looks ahead."),
     "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),

@@ -18,6 +18,7 @@ _LIMITS = {
     "strength": (0.0, 1.0, ""),
     "max_notional": (0.0, 50.0, "times equity"),
     "leverage": (1.0, 200.0, ""),
+    "exposure": (0.0, 10.0, "margin as a fraction of equity"),
     "cost": (0.0, 0.05, "a fraction of the notional"),
 }
 
@@ -48,18 +49,20 @@ def _number(name: str, default: float | None, text: str) -> Callable[[F], F]:
 @_number("strength", 0.5, "How much confidence decides: 0 nothing, 1 everything.")
 @_number("max_notional", 3.0, "Cap on the position, times equity.")
 @_number("leverage", 10.0, "Leverage of the account.")
+@_number("exposure", 0.20, "Margin that the limits on exposure leave, fraction of equity.")
 @_number("cost", 0.00055, "Fee and slippage of one fill, fraction of its notional.")
 @click.option("--symbol", default="BTC", show_default=True, help="Whose lot and tick apply.")
 def size(symbol: str, **numbers: float) -> None:
     """Explain the size of a position, with the very function that back-test and live use.
 
-    Risk comes first: what a stopped trade loses, costs of both fills included. Confidence scales
-    that risk. The caps on notional and margin are limits of their own.
+    Risk comes first: what a stopped trade loses, costs of both fills included. The caps on
+    notional, margin and exposure are limits of their own. Confidence scales what they allow.
     """
     from ftbt.data.market import instrument_for  # noqa: PLC0415 - help answers without these
     from ftbt.data.precision import round_price  # noqa: PLC0415
     from ftbt.errors import ParameterError  # noqa: PLC0415
     from ftbt.risk.sizing import (  # noqa: PLC0415
+        BY_EXPOSURE,
         BY_MARGIN,
         BY_NOTIONAL,
         confidence_scale,
@@ -84,26 +87,34 @@ def size(symbol: str, **numbers: float) -> None:
     equity, cost = numbers["equity"], numbers["cost"]
     leverage = min(numbers["leverage"], rules.max_leverage)
     scale = confidence_scale(numbers["confidence"], numbers["strength"])
-    found, bound = position_size(
+    room = equity * numbers["exposure"] * leverage
+    found, bound, _ = position_size(
         equity, entry, stop, scale, numbers["risk"], numbers["max_notional"], leverage, cost,
-        rules.size_decimals,
+        rules.size_decimals, room,
     )  # fmt: skip
     distance = abs(entry - stop)
     per_unit = distance + cost * (entry + stop)
-    at_risk = equity * numbers["risk"] * scale
     full = equity * numbers["risk"]
     notional, margin = equity * numbers["max_notional"], equity * leverage
-    caps = {BY_NOTIONAL: "the cap on notional", BY_MARGIN: "the cap on margin"}
+    allowed = min(full / per_unit, notional / entry, margin / entry, room / entry)
+    caps = {
+        BY_NOTIONAL: "the cap on notional",
+        BY_MARGIN: "the cap on margin",
+        BY_EXPOSURE: "the cap on exposure",
+    }
     decides, sure = caps.get(bound, "risk"), numbers["confidence"]
     costs = f"{per_unit - distance:,.4g} costs"
     steps = {
-        "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f}",
-        "confidence": f"{sure:g} of 100: x {scale:.3f} = {at_risk:,.2f} may be lost",
+        "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f} may be lost",
         "loss per coin": f"{distance:g} to the stop + {costs} = {per_unit:,.6g}",
-        "size by risk": f"{at_risk:,.2f} / {per_unit:,.6g} = {at_risk / per_unit:.8g}",
+        "size by risk": f"{full:,.2f} / {per_unit:,.6g} = {full / per_unit:.8g}",
         "cap on notional": f"{notional:,.2f} / {entry:g} = {notional / entry:.8g}",
         "cap on margin": f"{margin:,.2f} / {entry:g} = {margin / entry:.8g}",
-        "size": f"{decides} decides, cut to the lot: {found:.{rules.size_decimals}f}",
+        "cap on exposure": f"{numbers['exposure']:.0%} of {margin:,.2f} = {room:,.2f},"
+        f" / {entry:g} = {room / entry:.8g}",
+        "allowed": f"{decides} decides: {allowed:.8g}",
+        "confidence": f"{sure:g} of 100: x {scale:.3f} = {allowed * scale:.8g}",
+        "size": f"cut to the lot: {found:.{rules.size_decimals}f}",
     }
     click.echo(f"{'long' if stop < entry else 'short'} {symbol}, entry {entry:g}, stop {stop:g}")
     for number, (title, text) in enumerate(steps.items(), start=1):

@@ -90,7 +90,12 @@ FREE = {"experiment", "jobs", "results", "resume", "force", "report", "store"}
 )
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--force", is_flag=True, help="Forget an earlier execution of the same run.")
-@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html.")
+@click.option(
+    "--report/--no-report",
+    default=True,
+    show_default=True,
+    help="Judge the run and write report.html.",
+)
 @click.pass_context
 def walkforward(ctx: click.Context, /, **options: Any) -> int:
     """Search parameters on each training span, test them on the next one, stitch the tests.
@@ -173,6 +178,7 @@ def _run(inputs: Inputs, options: dict[str, Any], jobs: int) -> Finished:
 
 
 def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
+    from ftbt.cli.assessing import show_verdict  # noqa: PLC0415
     from ftbt.cli.walkforward_summary import show_run  # noqa: PLC0415
     from ftbt.walkforward.store import load_run  # noqa: PLC0415
 
@@ -183,6 +189,8 @@ def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
     page = finished.folder / "report.html"
     if report and not (finished.reused and page.exists()):
         page = _report(inputs, finished.folder)
+    if report:
+        show_verdict(finished.folder)
     click.echo(page if report else finished.folder)
     if run.summary.failed_windows == run.summary.windows:
         return FAILED
@@ -190,8 +198,10 @@ def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
 
 
 def _report(inputs: Inputs, folder: Path) -> Path:
+    from ftbt.cli.assessing import assess_run  # noqa: PLC0415
     from ftbt.report.examples import write_examples  # noqa: PLC0415
     from ftbt.report.render import write_report  # noqa: PLC0415
 
     write_examples(folder, inputs.markets, inputs.ensemble)
+    assess_run(folder, inputs)
     return write_report(folder)

@@ -12,6 +12,7 @@ import click
 from ftbt.cli.data_common import show_table
 from ftbt.cli.parts import show_parts
 from ftbt.data.timeframe import from_ms
+from ftbt.risk.allocation import Allocation
 
 if TYPE_CHECKING:
     from ftbt.walkforward.ledger import Earlier
@@ -31,6 +32,9 @@ def show_run(run: Run, earlier: Earlier) -> None:
         f" {from_ms(first.start_ms):%Y-%m-%d} to {from_ms(last.end_ms):%Y-%m-%d}, {first.source}"
     )
     click.echo(manifest.settings_text)
+    if len(manifest.strategy.names) > 1:
+        plain = manifest.allocation
+        click.echo(Allocation(**{**plain, "weights": tuple(plain["weights"])}).describe())
     show_table(*_windows(run))
     for line in _stitched(run):
         click.echo(line)
@@ -107,6 +111,9 @@ def _stitched(run: Run) -> list[str]:
             f"compiled engine; on the reference engine {summary.identical_trades:,} of"
             f" {summary.compared_trades:,} out-of-sample trades are identical"
         )
+    if summary.refused:
+        words = ", ".join(f"{word} {count:,}" for word, count in summary.refused.items())
+        lines.append(f"setups and orders not taken, out of sample: {words}")
     return lines
 
 
@@ -116,6 +123,10 @@ def _trials(run: Run, earlier: Earlier) -> str:
         return text + "; these data were not asked before"
     return (
         f"{text}; these data have been asked {earlier.trials:,} questions before"
-        f" ({earlier.of_strategy:,} of them about this strategy): the more questions, the likelier"
+        f" ({earlier.of_strategy:,} of them about {_whom(run)}): the more questions, the likelier"
         " a good answer is luck"
     )
+
+
+def _whom(run: Run) -> str:
+    return "this strategy" if len(run.manifest.strategy.names) == 1 else "one of these strategies"

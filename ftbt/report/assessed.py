@@ -7,15 +7,19 @@ never as a number.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from ftbt.report.blocks import Block, Cell, Column, How, Notice, Table
-from ftbt.report.format import MISSING, known, number, percent, whole
+from ftbt.report.format import MINUS, MISSING, known, number, percent, whole
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import Assessment, Histogram
 
+ELSEWHERE = "The section on assumptions and limits says what is missing."
 NOT_ASSESSED = "Not assessed yet: this run has no robustness.json."
 FILE = "robustness.json in the run folder"
+
+_HYPHEN = re.compile(r"(?<![\w.)-])-(?=\d)")
 
 Write = Callable[[float], str]
 
@@ -23,6 +27,14 @@ Write = Callable[[float], str]
 def of_sharpe(value: float) -> str:
     """Return an annual Sharpe ratio."""
     return number(value)
+
+
+def figures(value: float) -> str:
+    """Return a value of any size with three significant figures."""
+    if not known(value):
+        return MISSING
+    size = abs(value)
+    return number(value, 2 if size >= 1 or size == 0 else min(8, 2 - math.floor(math.log10(size))))
 
 
 def p_value(value: float) -> str:
@@ -66,9 +78,19 @@ def days_and_years(days: float) -> str:
     return f"{text} ({number(days / 365.25, 1)} years)" if days > 500 else text
 
 
+def words(text: str) -> str:
+    """Return *text* with true minus signs before numbers."""
+    return _HYPHEN.sub(MINUS, text)
+
+
+def threshold(assessment: Assessment, name: str) -> float:
+    """Return the value of an applied threshold, NaN for an unknown name."""
+    return next((value for key, value, _ in assessment.thresholds if key == name), math.nan)
+
+
 def sentence(text: str) -> str:
     """Return *text* with a capital and a full stop."""
-    text = text.strip()
+    text = words(text.strip())
     return "" if not text else text[:1].upper() + text[1:] + ("" if text[-1] in ".!?" else ".")
 
 
@@ -95,20 +117,22 @@ def how(formula: str, inputs: str, source: str) -> How:
     return How(formula, inputs, f"{source} Values: {FILE}.")
 
 
-def missing(source: Source, *words: str) -> list[Block]:
+def missing(source: Source, *about: str, default: str = ELSEWHERE) -> list[Block]:
     """Return one line: why a section or a part of it could not be made.
 
     Args:
         source: the run.
-        words: the limits of the assessment that speak of one of these give the reason.
+        about: the limits of the assessment that speak of one of these give the reason.
+        default: the reason when no limit does.
     """
     found = source.assessment
-    return [Notice("Not computed", NOT_ASSESSED if found is None else why_not(found, *words))]
+    why = NOT_ASSESSED if found is None else why_not(found, *about, default=default)
+    return [Notice("Not computed", why)]
 
 
-def why_not(assessment: Assessment, *words: str) -> str:
-    """Return the first limit that speaks of one of *words*, or where the limits stand."""
+def why_not(assessment: Assessment, *about: str, default: str = ELSEWHERE) -> str:
+    """Return the first limit that speaks of one of *about*, else *default*."""
     for limit in assessment.limits:
-        if any(word in limit.what.lower() for word in words):
+        if any(word in limit.what.lower() for word in about):
             return sentence(f"{limit.what}: {limit.why}")
-    return "The data did not allow it; the section on assumptions and limits says what is missing."
+    return default

@@ -167,7 +167,7 @@ def _tries(source: Source) -> Damage:
     return Damage(
         plural(tried, "try", "tries"),
         f"{number(tried, 0)} parameter sets were tried on these data. The best of many looks good"
-        " by luck alone, and this answer does not correct for it yet.",
+        " by luck alone, and none of these figures allows for that.",
     )
 
 

@@ -90,7 +90,13 @@ def candles(example: Example) -> Mapping[str, Any]:
             for zone in example.zones
         ],
         "levels": [
-            [name, role, _price(value), example.entry_time // MINUTE_MS, end // MINUTE_MS]
+            [
+                name,
+                role,
+                _price(value),
+                (example.exit_time if name == "Exit" else example.entry_time) // MINUTE_MS,
+                end // MINUTE_MS,
+            ]
             for name, role, value in named
             if value is not None
         ],

@@ -343,7 +343,7 @@
         ["open", "high", "low", "close"].forEach((name, i) => parts.push(`${name} ${write.price(bar[i + 1])}`));
       } else {
         parts.push(moment(t));
-        data.panels.forEach((panel, index) => panel.lines.forEach((line) => {
+        data.panels.forEach((panel, index) => [...panel.lines].reverse().forEach((line) => {
           const value = line.v[nearest(line.times, t)];
           if (value === null || t < line.times[0] || t > line.times[line.times.length - 1] + DAY) return;
           parts.push(`${line.name}${index ? " drawdown" : ""} ${write[panel.unit](value)}`);
@@ -353,7 +353,7 @@
     }
     legend() {
       if (this.data.kind === "candles") return "hollow candles rise";
-      const looks = { out: "thick", within: "thin, grey", hold: "dashed" };
+      const looks = { out: "thick", within: "thin, grey", hold: "dashed", before: "dotted" };
       return this.data.panels[0].lines.map((line) => `${line.name} ${looks[line.role] || ""}`).join(", ");
     }
   }

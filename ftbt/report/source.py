@@ -137,6 +137,17 @@ class Source:
         return Series(milliseconds(frame["time"]), frame["buy_and_hold"].to_numpy(np.float64))
 
     @cached_property
+    def before_costs(self) -> Series:
+        """The stitched curve with the costs of all closed trades added back, not reinvested."""
+        trades = self.trades
+        paid = sum(trades[f"paid_{name}"] for name in ("fees", "funding", "slippage"))
+        order = np.argsort(milliseconds(trades["exit_time"]), kind="stable")
+        ends = milliseconds(trades["exit_time"])[order]
+        total = np.concatenate(([0.0], np.cumsum(np.asarray(paid, np.float64)[order])))
+        closed = np.searchsorted(ends, self.equity.time, side="right")
+        return Series(self.equity.time, self.equity.value + total[closed])
+
+    @cached_property
     def ruined(self) -> bool:
         """True when the stitched equity fell below one unit of money."""
         return bool(len(self.equity) and self.equity.value.min() < 1.0)

@@ -1,8 +1,9 @@
-"""How large a position may be: risk first, then two caps that bind separately.
+"""How large a position may be: the risk and the caps first, then confidence scales what they allow.
 
-A cap on notional alone (the predecessor had 5 % of equity) binds for every usual stop distance
-and silently undoes confidence scaling. So the size follows the equity at risk, confidence scales
-that risk, and the cap on notional is a limit of its own. Which of them bound is told.
+A cap that binds would otherwise undo confidence: the predecessor's 5 % of notional bound at every
+usual stop, and all its positions were of one size. Here the largest size that risk, notional,
+margin and exposure allow belongs to full confidence, and less confidence is less of it, whatever
+bound. Which of them bound is told.
 """
 
 from __future__ import annotations
@@ -30,6 +31,42 @@ def confidence_scale(confidence: float, strength: float) -> float:
 
 
 @compiled
+def full_size(
+    equity: float,
+    entry: float,
+    stop: float,
+    risk_per_trade: float,
+    max_notional: float,
+    leverage: float,
+    cost_rate: float,
+) -> tuple[float, int]:
+    """Return (size at full confidence, what bound it), not cut to the lot.
+
+    A stopped trade of that size loses `equity * risk_per_trade` at most.
+
+    Args:
+        equity: quote currency.
+        entry: expected entry price.
+        stop: stop price; fees and slippage of both fills are part of the risk.
+        risk_per_trade: fraction of equity at risk.
+        max_notional: cap on size x entry, as a multiple of equity.
+        leverage: account leverage; size x entry never exceeds equity x leverage.
+        cost_rate: fee plus slippage of one fill, fraction of its notional.
+    """
+    if equity <= 0.0 or entry <= 0.0 or entry == stop:
+        return 0.0, BY_RISK
+    loss_per_unit = abs(entry - stop) + cost_rate * (entry + stop)
+    by_risk = equity * risk_per_trade / loss_per_unit
+    by_notional = equity * max_notional / entry
+    by_margin = equity * leverage / entry
+    size = min(by_risk, by_notional, by_margin)
+    bound = BY_RISK
+    if size < by_risk:
+        bound = BY_NOTIONAL if by_notional <= by_margin else BY_MARGIN
+    return size, bound
+
+
+@compiled
 def position_size(
     equity: float,
     entry: float,
@@ -40,28 +77,26 @@ def position_size(
     leverage: float,
     cost_rate: float,
     size_decimals: int,
-) -> tuple[float, int]:
-    """Return (size, what bound it). A stopped trade loses `equity * risk_per_trade * scale`.
+    room: float,
+) -> tuple[float, int, float]:
+    """Return (size, what bound it, the part of the full size that exposure left).
 
     Args:
-        equity: quote currency.
-        entry: expected entry price.
-        stop: stop price; fees and slippage of both fills are part of the risk.
-        scale: share of the full risk, see `confidence_scale`.
-        risk_per_trade: fraction of equity at risk at full confidence.
-        max_notional: cap on size x entry, as a multiple of equity.
-        leverage: account leverage; size x entry never exceeds equity x leverage.
-        cost_rate: fee plus slippage of one fill, fraction of its notional.
+        equity: see `full_size`, as for all that is not named here.
+        entry: see there.
+        stop: see there.
+        scale: share of what is allowed that the confidence is worth, see `confidence_scale`.
+        risk_per_trade: see there.
+        max_notional: see there.
+        leverage: see there.
+        cost_rate: see there.
         size_decimals: sizes are multiples of 10**-size_decimals; the size is cut down to it.
+        room: notional that the limits on exposure leave, quote currency.
     """
-    if equity <= 0.0 or entry <= 0.0 or entry == stop:
-        return 0.0, BY_RISK
-    loss_per_unit = abs(entry - stop) + cost_rate * (entry + stop)
-    by_risk = equity * risk_per_trade * scale / loss_per_unit
-    by_notional = equity * max_notional / entry
-    by_margin = equity * leverage / entry
-    size = min(by_risk, by_notional, by_margin)
-    bound = BY_RISK
-    if size < by_risk:
-        bound = BY_NOTIONAL if by_notional <= by_margin else BY_MARGIN
-    return floor_size(size, size_decimals), bound
+    full, bound = full_size(equity, entry, stop, risk_per_trade, max_notional, leverage, cost_rate)
+    left = 1.0
+    if full * entry > room:
+        left = room / (full * entry)
+        full = room / entry
+        bound = BY_EXPOSURE
+    return floor_size(full * scale, size_decimals), bound, left

@@ -192,12 +192,16 @@ class AuditFacts:
         clean: no order changed; False when not made.
         sentence: what was found, or why it was not made.
         audited: `strategy on symbol` for each pair that was audited.
+        orders: how many orders were decided again.
+        warnings: sentences of the audit that are no look-ahead.
     """
 
     made: bool
     clean: bool
     sentence: str
     audited: tuple[str, ...]
+    orders: int
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
-from ftbt.data.market import Market
+from ftbt.backtest.portfolio import Sleeve
+from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError
 from ftbt.robustness.assessment import AuditFacts
-from ftbt.robustness.rerun import Reruns, WindowTest
+from ftbt.robustness.audit import Audit, audit
+from ftbt.robustness.rerun import Reruns
+from ftbt.walkforward.pieces import Piece
 
-MODULE = "ftbt.robustness.audit"
 BARS = 1_500  # after the warm-up
 PREFIXES = 4
+# With fewer orders than this there is hardly anything to compare: all bars are taken then.
+FEW_ORDERS = 10
 
 Tick = Callable[[int, int], None]
 
@@ -36,50 +37,58 @@ def audit_section(reruns: Reruns | None, seed: int, tick: Tick | None = None) ->
         return _not_made("the look-ahead audit was not made: no candles were at hand")
     if not reruns.tests:
         return _not_made("the look-ahead audit was not made: no window finished")
-    if find_spec(MODULE) is None:
-        return _not_made("the look-ahead audit was not made: this version has none")
     newest = reruns.newest
-    names, found = [], []
-    market = _market(newest)
+    piece = next(one.pieces[-1] for one in newest.pieces if one.pieces)
+    found = []
     for number, sleeve in enumerate(newest.sleeves):
-        name = getattr(sleeve.strategy, "name", str(sleeve.strategy))
         try:
-            found.append(_audit(sleeve.strategy, market, sleeve.parameters, reruns, seed))
+            found.append(_audit(sleeve, piece, reruns, seed))
         except FtbtError as error:
-            return _not_made(f"the look-ahead audit of {name} could not be made: {error}")
-        names.append(f"{name} on {market.symbol}")
+            return _not_made(f"the look-ahead audit could not be made: {error}")
         if tick is not None:
             tick(number + 1, len(newest.sleeves))
-    guilty = [name for name, one in zip(names, found, strict=True) if not one.clean]
-    sentence = (
-        "no order changed when the future was cut off or altered"
-        if not guilty
-        else f"{' and '.join(guilty)} decided differently without the future: it looks ahead"
+    guilty = [one for one in found if not one.clean]
+    told = guilty or found
+    several = len(newest.sleeves) > 1
+    return AuditFacts(
+        made=True,
+        clean=not guilty,
+        sentence="; ".join(
+            f"{one.strategy}: {one.sentence}" if several else one.sentence for one in told
+        ),
+        audited=tuple(f"{one.strategy} on {one.symbol}" for one in found),
+        orders=sum(one.orders for one in found),
+        warnings=tuple(dict.fromkeys(text for one in found for text in one.warnings)),
     )
-    return AuditFacts(True, not guilty, sentence, tuple(names))
 
 
 def _not_made(sentence: str) -> AuditFacts:
-    return AuditFacts(made=False, clean=False, sentence=sentence, audited=())
+    return AuditFacts(False, False, sentence, (), 0, ())
 
 
-def _audit(strategy: Any, market: Market, parameters: Any, reruns: Reruns, seed: int) -> Any:
-    # By name, so that robustness can be used without the audit's own needs.
-    audit = import_module(MODULE).audit
+def _audit(sleeve: Sleeve, piece: Piece, reruns: Reruns, seed: int) -> Audit:
+    settings = reruns.inputs.settings
+    found = _on(sleeve, _end_of(piece), settings, seed)
+    if found.clean and found.orders < FEW_ORDERS and piece.bars > BARS:
+        return _on(sleeve, piece, settings, seed)
+    return found
+
+
+def _on(sleeve: Sleeve, piece: Piece, settings: Settings, seed: int) -> Audit:
+    # Detail bars are left out: the audit alters the candles after a cut.
     return audit(
-        strategy,
-        market,
-        parameters,
-        reruns.inputs.settings,
+        sleeve.strategy,
+        replace(piece.market, detail=None),
+        sleeve.parameters,
+        settings,
         prefixes=PREFIXES,
         seed=seed,
-        progress=None,
+        trade_from=piece.trade_from,
     )
 
 
-def _market(test: WindowTest) -> Market:
-    """Return the last bars of the first symbol that has any, its warm-up in front."""
-    piece = next(one.pieces[-1] for one in test.pieces if one.pieces)
+def _end_of(piece: Piece) -> Piece:
+    """Return the last bars of a piece, its warm-up in front."""
     count = len(piece.market.candles)
     first = max(0, count - piece.trade_from - BARS)
-    return replace(piece.market.slice(first, count), detail=None)
+    return Piece(piece.market.slice(first, count), piece.trade_from)

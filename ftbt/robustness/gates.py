@@ -180,7 +180,7 @@ def _record(record: RecordFigures, thresholds: Thresholds) -> Gate:
         (least, f"at least {least:g}, and a profit after costs", thresholds.source("psr")),
         outcome,
         reason,
-        damage=1.0 - value / least if known else 1.0,
+        damage=1.0 - value / least if known and not lost else 1.0,
     )
 
 

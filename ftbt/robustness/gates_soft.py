@@ -154,11 +154,17 @@ def _break_even(found: Stress | None, thresholds: Thresholds) -> Gate:
         value >= least if known else None,
         (
             f"it would bear {more}{value:.1f} times the assumed costs",
-            f"{value:.1f} times the assumed costs leave nothing",
+            _little(value),
             "the tests could not be run again with other costs",
         ),
         damage=0.5 * (1.0 - value / least) if known else 0.0,
     )
+
+
+def _little(value: float) -> str:
+    if value > 0.0:
+        return f"{value:.1f} times the assumed costs leave nothing"
+    return "it loses even without any costs"
 
 
 def _random_entries(found: Snooping, thresholds: Thresholds) -> Gate:

@@ -114,8 +114,8 @@ def search_tests(
 
 def component_tests(arrays: RunArrays, seed: int) -> tuple[ComponentRow, ...]:
     """Return StepM over strategies and symbols; empty when there is only one part."""
-    trades, day = arrays.trades, arrays.daily[0]
-    parts = components_of(trades)
+    trades, day, manifest = arrays.trades, arrays.daily[0], arrays.run.manifest
+    parts = components_of(trades, manifest.strategy.names, [one.symbol for one in manifest.data])
     if len(parts) < 2 or not arrays.moves:
         return ()
     panel = np.column_stack([realised(trades, chosen, day) for _, chosen in parts])
@@ -134,9 +134,10 @@ def component_tests(arrays: RunArrays, seed: int) -> tuple[ComponentRow, ...]:
     )
 
 
-def components_of(trades: TradeArrays) -> list[tuple[str, Flags]]:
+def components_of(
+    trades: TradeArrays, strategies: Sequence[str], symbols: Sequence[str]
+) -> list[tuple[str, Flags]]:
     """Return names and trades of the parts; none where one part is everything."""
-    strategies, symbols = sorted(set(trades.strategy)), sorted(set(trades.symbol))
     parts: list[tuple[str, Flags]] = []
     if len(strategies) > 1:
         parts += [(f"strategy {one}", trades.strategy == one) for one in strategies]

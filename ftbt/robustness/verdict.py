@@ -102,7 +102,9 @@ def _headline(state: State, because: Sequence[Gate]) -> str:
     if state == "NOT JUDGED":
         return "NOT JUDGED – the test is not valid yet"
     if state == "FAIL":
-        overfit = any(one.id in ("H2", "H3") for one in because)
+        # A record that speaks against itself needs no count of looks to fail.
+        ids = {one.id for one in because}
+        overfit = "H3" in ids or ("H2" in ids and "H1" not in ids)
         return "FAIL – looks overfit" if overfit else "FAIL – no edge out of sample"
     if state == "INCONCLUSIVE":
         return "INCONCLUSIVE – not enough evidence"
@@ -123,9 +125,10 @@ def _sentence(state: State, because: Sequence[Gate], gates: Sequence[Gate]) -> s
             )
         return "We could not tell this from luck because " + _first(because).reason + "."
     left = f"; one weak point: {because[0].reason}" if because else ""
-    record = next((one for one in gates if one.id == "H1"), None)
-    shown = f" ({record.shown})" if record is not None else ""
-    return f"Luck alone rarely produces such a record{shown}{left}."
+    record = next(
+        (one.reason for one in gates if one.id == "H1"), "the record stands out from luck"
+    )
+    return f"{record[0].upper()}{record[1:]}, and no test took that back{left}."
 
 
 def _first(gates: Sequence[Gate]) -> Gate:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.data.precision import floor_size, round_price
-from ftbt.risk.sizing import BY_EXPOSURE, confidence_scale, position_size
+from ftbt.risk.sizing import confidence_scale, position_size
 from ftbt.strategy.records import (
     CANCEL,
     ENTER,
@@ -112,18 +112,6 @@ def _split(size, entry, target1, target2, p, rules):  # type: ignore[no-untyped-
 
 
 @compiled
-def _cut(size, bound, worst, room, intent, decimals):  # type: ignore[no-untyped-def]
-    """Return the size that the limits on exposure leave, and what bound it; 0 when refused."""
-    if size * worst <= room.notional:
-        return size, bound
-    fits = floor_size(room.notional / worst, decimals)
-    if fits < room.smallest_share * size or fits <= 0.0:
-        _refuse(intent, room.narrow, room.narrow_figure, room.narrow_limit)
-        return 0.0, BY_EXPOSURE
-    return fits, BY_EXPOSURE
-
-
-@compiled
 def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
     """Fill *intent* with the entry, or with the refusal."""
     if (p.direction == 1 and setup.side < 0) or (p.direction == 2 and setup.side > 0):
@@ -152,7 +140,7 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
     if room.blocked:
         return _refuse(intent, room.blocked, room.figure, room.limit)
     scale = confidence_scale(setup.confidence, p.confidence_sizing)
-    size, bound = position_size(
+    size, bound, left = position_size(
         view.equity,
         worst,
         stop,
@@ -162,10 +150,10 @@ def _enter(setup, bar, view, p, rules, intent):  # type: ignore[no-untyped-def]
         rules.leverage,
         rules.cost_rate,
         decimals,
+        room.notional,
     )
-    size, bound = _cut(size, bound, worst, room, intent, decimals)
-    if intent.refusal:
-        return None
+    if left < room.smallest_share or left <= 0.0:
+        return _refuse(intent, room.narrow, room.narrow_figure, room.narrow_limit)
     if size <= 0.0 or size * entry < rules.min_notional:
         return _refuse(intent, _MIN_NOTIONAL, size * entry, rules.min_notional)
     intent.side = setup.side

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from benchmarks import _peers, _stopwatch, peers_sweep, peers_w1
+from benchmarks import _peers, _stopwatch, lines_speed, peers_sweep, peers_w1
 from benchmarks._bare_loop import SIGNAL, STOP, TARGET, bare
 from benchmarks._bracketed_market import CASH, FEE, SETTINGS, SWEEP, bars, market, strategy
 from benchmarks.common import NotMeasured
-from benchmarks.walkforward_cost import Replay, recorded
+from benchmarks.walkforward_cost import PARTS, Replay, recorded
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.result import ExitReason
 from ftbt.ranges import Float, Int
@@ -103,6 +103,13 @@ def test_the_slow_rows_of_the_sweep_are_left_out_likewise(data):
     assert all("pip install" in one for one in told)
 
 
+def test_the_peer_of_the_lines_is_left_out_likewise(monkeypatch):
+    """An environment without smartmoneyconcepts is told, not broken."""
+    monkeypatch.setenv(_peers.ENVIRONMENT, sys.executable)
+    with pytest.raises(NotMeasured, match=r"No module named 'smartmoneyconcepts'.*pip install"):
+        lines_speed.peer_seconds(lines_speed.walk(300), _peers.peers_python())
+
+
 def test_a_wrong_environment_is_told(data, monkeypatch):
     """A path that is no program is named."""
     monkeypatch.setenv(_peers.ENVIRONMENT, "/nowhere/python")
@@ -158,6 +165,13 @@ def test_the_stopwatch_gives_each_second_to_one_label(monkeypatch):
     assert watch.seconds == {"outer": 1.0 + 3.0 + 5.0, "inner": 2.0 + 4.0}
     assert watch.calls == {"outer": 1, "inner": 2}
     assert watch.total == 15.0
+
+
+def test_what_is_watched_is_there():
+    """The parts of a walk-forward are functions of today's code, each counted once."""
+    watched = [place for places in PARTS.values() for place in places]
+    assert len(set(watched)) == len(watched) > 10
+    assert all(callable(vars(owner)[name]) for owner, name in watched)
 
 
 def test_watching_leaves_no_trace():

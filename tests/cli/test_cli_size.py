@@ -17,8 +17,8 @@ def test_the_size_is_the_engines_size(capsys: pytest.CaptureFixture[str]) -> Non
     assert run(CALL) == 0
 
     shown = capsys.readouterr().out
-    expected, _ = position_size(
-        500.0, 67000.0, 66300.0, confidence_scale(78.0, 0.5), 0.02, 3.0, 10.0, 0.00055, 5
+    expected, _, _ = position_size(
+        500.0, 67000.0, 66300.0, confidence_scale(78.0, 0.5), 0.02, 3.0, 10.0, 0.00055, 5, 1000.0
     )
     found = re.search(r"cut to the lot: ([\d.]+)", shown)
     assert found is not None
@@ -29,6 +29,8 @@ def test_the_size_is_the_engines_size(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_tight_stop_is_bound_by_the_cap(capsys: pytest.CaptureFixture[str]) -> None:
     """When a cap binds it is named."""
     assert run([*CALL[:6], "66990", *CALL[7:]]) == 0
+    assert "the cap on exposure decides" in capsys.readouterr().out
+    assert run([*CALL[:6], "66990", *CALL[7:], "--exposure", "10"]) == 0
     assert "the cap on notional decides" in capsys.readouterr().out
 
 

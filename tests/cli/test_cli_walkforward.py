@@ -161,8 +161,9 @@ def test_a_portfolio_ends_with_shares_and_who_earned_what(
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("cross+slow on BTC+ETH 1h, 2024-01-01 to 2024-01-21")
-    assert lines[2].endswith("shares of cross / slow")
-    assert all(line.endswith("60% / 40%") for line in lines[3:5])
+    assert lines[2] == "allocation fixed 0.6 : 0.4"
+    assert lines[3].endswith("shares of cross / slow")
+    assert all(line.endswith("60% / 40%") for line in lines[4:6])
     first = next(n for n, line in enumerate(lines) if line.startswith("strategy  symbol  trades"))
     named = [tuple(line.split()[:2]) for line in lines[first + 1 : first + 10]]
     assert named == [

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from smc_markets import market as smc_bars
 from smc_markets import names, real_folder
-from strategy_contract import Difference, first_difference, must_be_same, replace_bars
+from strategy_contract import must_be_same
 
 from ftbt.backtest.compiled_engine import why_not
 from ftbt.backtest.engine import run_backtest
@@ -27,6 +27,8 @@ from ftbt.data.sample import sample_market
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import StrategyBroken
 from ftbt.ranges import Choice
+from ftbt.robustness.audit import Difference, first_difference
+from ftbt.robustness.lookahead.futures import replace_bars
 from ftbt.smc import SWINGS, SmcLine, Swings
 from ftbt.strategy import Setup, SetupStrategy, loader, setup_rule
 from ftbt.strategy.loader import StrategyRef, find_strategy, strategies_folder

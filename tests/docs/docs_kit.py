@@ -264,7 +264,7 @@ class Reader:
             f"{block.place}: {shlex.join(typed)} ended with {code}:\n{out}{err}"
         )
         if typed == words and command.output:
-            must_print(command, out if code == 0 else err, block)
+            must_print(command, err if code > 1 else out, block)
 
 
 def _expanded(word: str) -> list[str]:

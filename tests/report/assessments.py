@@ -253,7 +253,8 @@ def walk_forward(windows: int = 12, failed: tuple[int, ...] = ()) -> WalkForward
     top = fan(actual=False)
     return WalkForward(
         windows=tuple(rows), efficiency=0.612, profitable=9, share_profitable=0.75,
-        best_window=4, best_share=0.264, longest_losing_run=2, median_net=331.7,
+        best_window=max(rows, key=lambda row: row.net).window, best_share=0.264,
+        longest_losing_run=2, median_net=331.7,
         cpcv=CpcvData(
             groups=8, tested=2, purge=3, path_sharpes=tuple(map(float, paths)), mean=0.917,
             deviation=0.541, share_negative=0.058, histogram=histogram(paths, 14),
@@ -288,8 +289,8 @@ def snooping(names: tuple[str, ...] = (), windows: int = 12) -> Snooping:
             SearchTest(number, "sweep", 187, 365, 0.113 + 0.002 * number, 0.201)
             for number in range(windows)
         ),
-        random_entries=_chance("random entries", "mean R per trade", 0.173),
-        permutation=_chance("permuted returns", "mean daily return, %", 0.061),
+        random_entries=_chance("random entries", "quote currency", 4_321.5),
+        permutation=_chance("permuted returns", "fraction of the equity per bar", 6.17e-6),
     )  # fmt: skip
 
 
@@ -442,8 +443,12 @@ def assessment(outcomes: dict[str, tuple[str, float]] | None = None, **changes: 
         gates=scored, record=figures, selection=selection(), overfitting=overfitting(),
         walk_forward=walk_forward(), snooping=snooping(), parameters=parameters(),
         path_risk=path_risk(), stress=stress(), regimes=regimes(), trades=trades(),
-        audit=AuditFacts(True, True, "no order changed on 40 prefixes", ("sweep on BTC",)),
-        limits=(Limit("Size of the market", "orders do not move the price"),),
+        audit=AuditFacts(True, True, "no order changed on 40 prefixes", ("sweep on BTC",), 413,
+                         ("it settles after 1,200 bars",)),
+        limits=(
+            Limit("trials", "steps of a guided search"),
+            Limit("walk-forward matrix", "one run has one pair of window lengths"),
+        ),
     )  # fmt: skip
     return replace(whole, **changes)
 
@@ -471,10 +476,23 @@ def nothing() -> Assessment:
     at = DeflatedAt(NAN, NAN, NAN)
     band = Band(at, at, at, "none", "none", "none")
     unknown = (
-        "annual_sharpe annual_low annual_high annual_sharpe_autocorrelated psr_2012 psr_2025"
-        " psr_2025_ar1 min_days_2012 min_days_2025 min_days_2025_ar1 skewness kurtosis"
-        " autocorrelation mean_low mean_high block"
-    ).split()
+        "annual_sharpe",
+        "annual_low",
+        "annual_high",
+        "annual_sharpe_autocorrelated",
+        "psr_2012",
+        "psr_2025",
+        "psr_2025_ar1",
+        "min_days_2012",
+        "min_days_2025",
+        "min_days_2025_ar1",
+        "skewness",
+        "kurtosis",
+        "autocorrelation",
+        "mean_low",
+        "mean_high",
+        "block",
+    )
     blank = replace(
         record(61),
         trades=0,
@@ -506,14 +524,12 @@ def nothing() -> Assessment:
         stress=None,
         regimes=Regimes(()),
         trades=Trades(0, (), empty, NAN, 5, NAN, 0.0, 0, ()),
-        audit=AuditFacts(False, False, "there was no window to audit", ()),
+        audit=AuditFacts(False, False, "there was no window to audit", (), 0, ()),
         limits=(
-            Limit("Probability of backtest overfitting", "no search had two trials that traded"),
-            Limit("Parameters", "no window finished"),
-            Limit("Path risk", "there is no trade to draw from"),
-            Limit("Stress", "there is nothing to run again"),
-            Limit("Regimes", "there is no trade to sort"),
-            Limit("CPCV", "no search had enough trials"),
+            Limit("PBO and CPCV", "no search had two trials that traded"),
+            Limit("statistics of the record", "it never traded out of sample"),
+            Limit("random entries", "there is no trade to place"),
+            Limit("walk-forward matrix", "one run has one pair of window lengths"),
         ),
     )  # fmt: skip
 
@@ -552,5 +568,5 @@ def hostile(words: str) -> Assessment:
             trades(), groups=(TradeGroup("symbol", words, 40, 1.0, 0.5, 0.1, -0.1, 0.3),)
         ),
         limits=(Limit(words, words),),
-        audit=AuditFacts(True, False, words, (words,)),
+        audit=AuditFacts(True, False, words, (words,), 7, (words,)),
     )

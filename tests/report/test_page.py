@@ -177,9 +177,9 @@ def test_words_of_a_user_stay_words() -> None:
 
 
 def test_a_synthetic_market_is_named_first() -> None:
-    """The banner stands before the answer, and only when the market is made up."""
+    """The banner stands before the first section, and only when the market is made up."""
     text = page("plain")
-    assert 0 < text.index("Synthetic market") < text.index('id="answer"')
+    assert 0 < text.index("Synthetic market") < text.index(f'id="{SECTIONS[0].anchor}"')
     assert "ynthetic market" not in page("real data")
 
 
@@ -192,7 +192,8 @@ def test_funding_that_is_not_modelled_is_said() -> None:
 def test_what_is_not_available_has_a_reason() -> None:
     """Without trades each n/a of the key figures points to a note that says why."""
     text = page("no trades")
-    figures = text[text.index('id="figures"') : text.index('id="equity"')]
+    figures = text[text.index('<section id="figures"') :]
+    figures = figures[: figures.index("</section>")]
 
     assert re.search(r"n/a<sup class=\"mark\">1</sup>", figures)
     assert "no trade was made" in figures

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ftbt.risk.sizing import (
+    BY_EXPOSURE,
     BY_MARGIN,
     BY_NOTIONAL,
     BY_RISK,
@@ -26,8 +28,9 @@ def size(**changes: float) -> tuple[float, int]:
         leverage=20.0,
         cost_rate=0.0,
         size_decimals=3,
+        room=1e12,
     )
-    return position_size(*{**usual, **changes}.values())
+    return position_size(*{**usual, **changes}.values())[:2]
 
 
 def test_a_stopped_trade_loses_the_risked_share() -> None:
@@ -43,18 +46,20 @@ def test_costs_of_both_fills_are_part_of_the_risk() -> None:
 
 
 def test_two_confidences_give_two_sizes_at_any_usual_stop_distance() -> None:
-    """No cap silently undoes confidence scaling for stops of 0.5 % and more at the defaults."""
+    """No cap undoes confidence: the size follows it in proportion, whatever bound."""
     for distance in (0.5, 1.0, 2.0, 5.0, 16.0, 40.0):
-        high, _ = size(stop=100.0 - distance, scale=confidence_scale(90.0, 0.5), max_notional=3.0)
-        low, _ = size(stop=100.0 - distance, scale=confidence_scale(50.0, 0.5), max_notional=3.0)
+        for cap in (dict(max_notional=3.0), dict(leverage=1.0), dict(room=2_000.0)):
+            high, _ = size(stop=100.0 - distance, scale=confidence_scale(90.0, 0.5), **cap)
+            low, _ = size(stop=100.0 - distance, scale=confidence_scale(50.0, 0.5), **cap)
 
-        assert high > low, distance
+            assert low / high == pytest.approx(0.75 / 0.95, abs=1e-3), (distance, cap)
 
 
 def test_each_cap_tells_that_it_bound() -> None:
     """The notional cap and the margin cap bind on their own, and say so."""
     assert size(max_notional=0.2) == (20.0, BY_NOTIONAL)
     assert size(leverage=0.1) == (10.0, BY_MARGIN)
+    assert size(room=2_500.0) == (25.0, BY_EXPOSURE)
 
 
 def test_confidence_scale_runs_from_full_risk_to_its_floor() -> None:
@@ -85,7 +90,9 @@ def test_no_cap_is_ever_broken(
 ) -> None:
     """Loss at the stop, notional and margin stay within their caps for any input."""
     stop = entry * (1.0 + distance)
-    got, _ = position_size(equity, entry, stop, 1.0, risk, notional, leverage, 0.0005, decimals)
+    got, _, _ = position_size(
+        equity, entry, stop, 1.0, risk, notional, leverage, 0.0005, decimals, 1e15
+    )
     hair = 10.0**-decimals * 1e-8 + 1e-9 * max(1.0, got)
 
     assert got >= 0.0

@@ -23,7 +23,7 @@ import small_runs  # noqa: E402 - found beside this file
 def edge(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Run]:
     """Return a walk-forward of moving averages on a market that trends: a planted edge."""
     folder = tmp_path_factory.mktemp("edge")
-    inputs = small_runs.ask(folder / "in", small_runs.trending("BTC", 24 * 82, 1))
+    inputs = small_runs.ask(folder, [small_runs.trending("BTC", 24 * 82, 1)])
     return inputs, small_runs.run_of(inputs, folder / "results")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ import numpy as np
 
 from ftbt.config import make_experiment
 from ftbt.data.candles import Candles, make_bars
-from ftbt.data.parquet import write_candles
+from ftbt.data.store import CandleStore
 from ftbt.data.timeframe import HOUR_MS
 from ftbt.walkforward.inputs import Inputs, prepare
 from ftbt.walkforward.result import Run
@@ -46,25 +47,38 @@ def trending(symbol: str, bars: int, seed: int) -> Candles:
     return Candles.checked(symbol, "1h", make_bars(time, *columns), source="trending")
 
 
-def ask(folder: Path, candles: Candles | list[Candles], **tables: dict[str, Any]) -> Inputs:
-    """Return the inputs of a small walk-forward of moving averages on *candles*."""
-    folder.mkdir(parents=True, exist_ok=True)
-    strategy = folder / "sma_cross.py"
-    strategy.write_text(helpers().SMA_CROSS)
-    several = candles if isinstance(candles, list) else [candles]
-    for one in several:
-        write_candles(folder / f"{one.symbol}-1h.parquet", one)
-    path = folder / f"{several[0].symbol}-1h.parquet"
+def ask(
+    folder: Path,
+    candles: Sequence[Candles],
+    strategies: Sequence[str] = ("sma_cross",),
+    **tables: dict[str, Any],
+) -> Inputs:
+    """Return the inputs of a small walk-forward of moving averages on *candles*.
+
+    Each of *strategies* is a file of its own with the same class; *tables* change single keys.
+    """
+    store = CandleStore(folder / "store")
+    for one in candles:
+        store.append("binance", one.bars, one.symbol, "1h")
+    files = [folder / f"{name}.py" for name in strategies]
+    for file in files:
+        name = "".join(part.capitalize() for part in file.stem.split("_"))
+        file.write_text(helpers().SMA_CROSS.replace("SmaCross", name))
     plain: dict[str, dict[str, Any]] = {
-        "strategy": {"name": str(strategy)},
-        "data": {"source": str(path), "timeframe": "1h"},
+        "strategy": {"name": ",".join(map(str, files))},
+        "data": {
+            "source": "binance",
+            "timeframe": "1h",
+            "symbols": [one.symbol for one in candles],
+            "holes": "split",
+        },
         "walk_forward": {"train": "30d", "test": "10d"},
         "search": {"trials": 6, "min_trades": 3},
         "risk": {"limits": "none"},
     }
     for name, table in tables.items():
         plain[name] = {**plain.get(name, {}), **table}
-    return prepare(make_experiment(plain))
+    return prepare(make_experiment(plain), store=store.root)
 
 
 def run_of(inputs: Inputs, results: Path) -> Run:

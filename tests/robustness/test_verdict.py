@@ -145,7 +145,8 @@ def test_a_pass_still_names_its_weakest_point() -> None:
 def test_headlines_tell_overfitting_from_no_edge() -> None:
     """A failed search or count of looks is overfitting; a failed record is no edge."""
     assert verdict(H3="fail").headline == "FAIL – looks overfit"
-    assert verdict(H2="fail", H1="fail").headline == "FAIL – looks overfit"
+    assert verdict(H2="fail").headline == "FAIL – looks overfit"
+    assert verdict(H2="fail", H1="fail").headline == "FAIL – no edge out of sample"
     assert verdict(H1="fail", H4="fail").headline == "FAIL – no edge out of sample"
 
 

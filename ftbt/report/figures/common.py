@@ -119,6 +119,14 @@ def short(value: float) -> str:
     return number(value, decimals)
 
 
+def plain_tick(value: float) -> str:
+    """Return a tick of a ratio without trailing zeros: `1`, `0.5`, `0.25`."""
+    if 0 < abs(value) < 0.001:
+        return number(value, 1 - math.floor(math.log10(abs(value))))
+    text = number(value, 3)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def value_axis(
     axes: Axes, write: Callable[[float], str] = short, *, ticks: int = 5, axis: str = "y"
 ) -> None:

@@ -10,7 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ftbt.report.figures.common import count_tick, new_figure, say, short, small, value_axis
+from ftbt.report.figures.common import (
+    count_tick,
+    new_figure,
+    plain_tick,
+    say,
+    small,
+    value_axis,
+)
 from ftbt.report.theme import HOLD, INK, LOSS, MUTED, OUT, WITHIN, Layout
 from ftbt.robustness.assessment import Histogram
 
@@ -47,7 +54,7 @@ def counted(
     named: Sequence[Named] = (),
     *,
     chosen: Sequence[float] = (),
-    write: Callable[[float], str] = short,
+    write: Callable[[float], str] = plain_tick,
 ) -> Figure:
     """Draw *histogram*; *named* values as lines, *chosen* ones as triangles on the axis."""
     rows = sum(bool(np.isfinite(item.value)) for item in named)
@@ -64,7 +71,7 @@ def panels(
     titled: Sequence[tuple[str, Histogram, Sequence[Named]]],
     label: str,
     *,
-    write: Callable[[float], str] = short,
+    write: Callable[[float], str] = plain_tick,
 ) -> Figure:
     """Draw several histograms below each other on one axis, each under its title."""
     tall = 150 if not layout.narrow else 140
@@ -115,23 +122,35 @@ def _counted(
         axes.plot(chosen, np.zeros(len(chosen)), "^", color=OUT, markersize=6, clip_on=False,
                   markeredgewidth=0, zorder=5, alpha=0.8)  # fmt: skip
     for row, item in enumerate(sorted(marks, key=lambda mark: mark.value)):
-        _mark(axes, item, row)
+        _mark(axes, layout, item, row, [mark.value for mark in marks])
 
 
-def _mark(axes: Axes, item: Named, row: int) -> None:
-    low, high = axes.get_xlim()
-    left_half = item.value < (low + high) / 2
+def _mark(axes: Axes, layout: Layout, item: Named, row: int, lines: Sequence[float]) -> None:
+    right = _is_freer_right(axes, layout, item, lines)
     colour, style = _LOOKS[item.look]
     axes.axvline(item.value, color=colour, linewidth=1.4, linestyle=style)
     axes.annotate(
         item.name,
         (item.value, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(5 if left_half else -5, -1 - 14 * row),
+        xytext=(5 if right else -5, -1 - 14 * row),
         textcoords="offset points",
-        ha="left" if left_half else "right",
+        ha="left" if right else "right",
         va="top",
         color=INK,
         fontsize=small(),
         gid="halo",
     )
+
+
+def _is_freer_right(axes: Axes, layout: Layout, item: Named, lines: Sequence[float]) -> bool:
+    """Tell whether the name fits better right of its line: inside, and across fewer other lines."""
+    low, high = axes.get_xlim()
+    wide = (len(item.name) * small() * 0.58 + 8) * (high - low) / (layout.width - 50)
+
+    def cost(start: float, end: float) -> float:
+        crossed = sum(start < line < end for line in lines if line != item.value)
+        return crossed + 10.0 * (start < low or end > high)
+
+    right, left = cost(item.value, item.value + wide), cost(item.value - wide, item.value)
+    return right < left or (right == left and item.value < (low + high) / 2)

@@ -54,6 +54,7 @@ class Mark:
 _STYLE: dict[str, dict[str, object]] = {
     "out": {"color": OUT, "linewidth": 1.9, "zorder": 4},
     "within": {"color": WITHIN, "linewidth": 1.2, "zorder": 3},
+    "before": {"color": OUT, "linewidth": 1.0, "linestyle": (0, (1, 1.4)), "zorder": 3.5},
     # Rings tell the line apart without its colour.
     "hold": {
         "color": HOLD,
@@ -114,7 +115,7 @@ def equity(
         value_axis(top)
         top.axhline(capital, color=MUTED, linewidth=0.8, zorder=1.5)
     handles, _ = top.get_legend_handles_labels()
-    key(top, 3, handles[::-1])
+    key(top, 2 if layout.narrow and len(handles) > 3 else 4, handles[::-1])
     _lines(bottom, drawdowns, fill="out")
     value_axis(bottom, percent_tick, ticks=3)
     bottom.set_ylim(top=0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from ftbt.report.figures.common import (
     key,
     new_figure,
     percent_tick,
+    plain_tick,
     say,
     short,
     small,
@@ -69,32 +69,23 @@ def over_count(
     axes.set_xlabel(label)
     axes.set_title(title, color=MUTED, fontweight="normal")
     _horizontal(axes, *bound)
-    for point, place in zip(points, _stacked(points), strict=True):
+    for row, point in enumerate(sorted(points, key=lambda one: one.x)):
         axes.plot([point.x], [point.y], "o", color=INK, markersize=6, zorder=5,
                   markeredgecolor=PAGE, markeredgewidth=1)  # fmt: skip
-        left = point.x > np.sqrt(0.9 * highest)
+        # Below the point and below each other: near points' names must not collide.
+        up = point.y < 0.45
         axes.annotate(
-            point.name, (point.x, point.y), xytext=(-8 if left else 8, place),
-            textcoords="offset points", ha="right" if left else "left", va="center", color=INK,
-            fontsize=small(), gid="halo",
+            point.name, (point.x, point.y), xytext=(7, (14 if up else -14) * (row + 1)),
+            textcoords="offset points", ha="left", va="center", color=INK, fontsize=small(),
+            gid="halo", arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.7},
         )  # fmt: skip
     return figure
-
-
-def _stacked(points: Sequence[Point]) -> list[float]:
-    """Return how far each name is moved up or down, so that near points' names do not collide."""
-    offsets = [0.0] * len(points)
-    order = sorted(range(len(points)), key=lambda index: points[index].y)
-    for before, after in pairwise(order):
-        near = abs(points[after].y - points[before].y) < 0.09
-        offsets[after] = offsets[before] + 15.0 if near else 0.0
-    return [offset - 10.0 for offset in offsets]
 
 
 def _horizontal(axes: Axes, name: str, value: float) -> None:
     axes.axhline(value, color=LOSS, linewidth=1.2, linestyle=(0, (5, 2)), zorder=2)
     axes.annotate(
-        name, (0.0, value), xycoords=("axes fraction", "data"), xytext=(4, -3),
+        name, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, -3), ha="right",
         textcoords="offset points", va="top", color=INK, fontsize=small(), gid="halo",
     )  # fmt: skip
 
@@ -110,8 +101,12 @@ def fan(layout: Layout, data: FanData, label: str, actual: str) -> Figure:
     curves = np.array(data.curves, np.float64) - 1.0
     last = len(curves) - 1
     for i in range(len(curves) // 2):
-        name = f"{number(100 * data.levels[i], 0)} to {number(100 * data.levels[last - i], 0)} %"
-        axes.fill_between(x, curves[i], curves[last - i], color=HOLD, alpha=0.16, linewidth=0,
+        low, high = data.levels[i], data.levels[last - i]
+        name = f"{number(100 * low, 0)} to {number(100 * high, 0)} %"
+        if (low, high) == (0.0, 1.0):
+            name = "lowest to highest"
+        shade = 0.14 + 0.16 * i
+        axes.fill_between(x, curves[i], curves[last - i], color=HOLD, alpha=shade, linewidth=0,
                           label=name)  # fmt: skip
     if len(curves) % 2:
         axes.plot(x, curves[last // 2], color=HOLD, linewidth=1.3, linestyle=(0, (4, 2)),
@@ -154,8 +149,8 @@ def scatter(
         ends = np.array([x.min(), x.max()])
         axes.plot(ends, line.intercept + line.slope * ends, color=INK, linewidth=1.5,
                   linestyle=(0, (5, 2)), label=line.name)  # fmt: skip
-    value_axis(axes, short, ticks=4 if layout.narrow else 7, axis="x")
-    value_axis(axes, short, ticks=6)
+    value_axis(axes, plain_tick, ticks=4 if layout.narrow else 7, axis="x")
+    value_axis(axes, plain_tick, ticks=6)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     key(axes, 2)
@@ -176,7 +171,7 @@ def shares(
     axes.plot(x, dashed, color=HOLD, linewidth=1.5, linestyle=(0, (4, 2)), label=names[1])
     axes.axvline(0.0, color=RULE, linewidth=0.9)
     value_axis(axes, percent_tick, ticks=5)
-    value_axis(axes, short, ticks=4 if layout.narrow else 8, axis="x")
+    value_axis(axes, plain_tick, ticks=4 if layout.narrow else 8, axis="x")
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel(label)
     axes.margins(x=0.0)

@@ -150,7 +150,7 @@ def _finish(
                     if known(value)]  # fmt: skip
             axes.annotate(
                 row.text, (max(ends, default=low), y), xytext=(8, 0), textcoords="offset points",
-                va="center", color=MUTED, fontsize=small(),
+                va="center", color=MUTED, fontsize=small(), gid="halo", zorder=6,
             )  # fmt: skip
     value_axis(axes, write, ticks=3 if layout.narrow else 6, axis="x")
     axes.set_xlabel(label)

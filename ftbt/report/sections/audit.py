@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ftbt.report.assessed import sentence
 from ftbt.report.blocks import Block, Notice, Points, Prose
+from ftbt.report.format import plural
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import AuditFacts
 
@@ -19,13 +20,21 @@ def blocks(source: Source) -> Sequence[Block]:
     if found.limits:
         made.append(Prose([], title="What could not be computed, or must be known"))
         made.append(
-            Points([(f"{limit.what}:".capitalize(), sentence(limit.why)) for limit in found.limits])
+            Points(
+                [
+                    (f"{limit.what[:1].upper()}{limit.what[1:]}:", sentence(limit.why))
+                    for limit in found.limits
+                ]
+            )
         )
     return made
 
 
 def _audit(audit: AuditFacts) -> Notice:
     where = f" Audited: {', '.join(audit.audited)}." if audit.audited else ""
+    if audit.orders:
+        where += f" {plural(audit.orders, 'order')} decided again."
+    where += "".join(f" {sentence(text)}" for text in audit.warnings)
     title, tone = "Look-ahead audit: not made", "hold"
     if audit.made:
         title = "Look-ahead audit: no order changed" if audit.clean else "Look-ahead audit: failed"

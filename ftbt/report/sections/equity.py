@@ -33,8 +33,9 @@ def build(source: Source) -> Sequence[Block]:
                 " bar's close. Drawdown = equity / highest equity so far − 1.",
                 "Out-of-sample: the test windows one after another, each flat at its start and end."
                 " In-sample: of each training the last stretch, as long as the way to the next"
-                " window, linked by growth, so that every day counts once. Buy and hold:"
-                " bought at the first tested bar, no costs.",
+                " window, linked by growth, so that every day counts once. Before costs: fees,"
+                " slippage and funding of the closed trades added back, not reinvested. Buy and"
+                " hold: bought at the first tested bar, no costs.",
                 "equity.parquet and in_sample.parquet in the run folder; walk-forward after Pardo,"
                 " The Evaluation and Optimization of Trading Strategies (2008), chapter 11.",
             ),
@@ -49,9 +50,17 @@ def _curves(source: Source) -> list[Curve]:
     made = [
         Curve("Buy and hold", source.hold.time, source.hold.value, "hold"),
         Curve("In-sample", source.within.time, source.within.value, "within"),
+        *_before_costs(source),
         Curve("Out-of-sample", source.equity.time, source.equity.value, "out"),
     ]
     return [curve for curve in made if len(curve.time)]
+
+
+def _before_costs(source: Source) -> list[Curve]:
+    if not len(source.trades):
+        return []
+    series = source.before_costs
+    return [Curve("Before costs", series.time, series.value, "before")]
 
 
 def _drawdown(source: Source, series: Series, label: str, role: str) -> Curve:

@@ -8,7 +8,7 @@ from ftbt.report.blocks import Block, Facts, Fold, Notice
 from ftbt.report.format import day, plain, plural, span
 from ftbt.report.source import Source
 
-SUMMARY = "What ran: strategy, data, trials, costs, limits"
+SUMMARY = "What ran: data, trials, costs"
 
 
 def title(source: Source) -> str:
@@ -38,8 +38,7 @@ def build(source: Source) -> Sequence[Block]:
         blocks.append(
             Notice(
                 "Synthetic market",
-                "Made-up prices: this shows how the method works and says nothing about a real"
-                " market.",
+                "Made-up prices: nothing here is about a real market.",
                 "hold",
             )
         )

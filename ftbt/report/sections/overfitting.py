@@ -10,6 +10,7 @@ from ftbt.report.blocks import (
     Cell,
     Column,
     Figure,
+    Fold,
     Prose,
     Section,
     Table,
@@ -51,7 +52,7 @@ def build(source: Source) -> Sequence[Block]:
         _logits(item),
         _scatter(item),
         _dominance(item),
-        _windows(item.windows),
+        Fold("Search by search", [_windows(item.windows)]),
     ]
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.assessed import bins_table, cell, how, missing, of_sharpe, quantity, why_not
+from ftbt.report.assessed import (
+    bins_table,
+    cell,
+    how,
+    missing,
+    of_sharpe,
+    quantity,
+    threshold,
+    why_not,
+)
 from ftbt.report.blocks import Block, Cell, Column, Figure, Notice, Prose, Section, Table
 from ftbt.report.figures import counted
 from ftbt.report.figures import rows as drawings
@@ -23,7 +32,7 @@ def build(source: Source) -> Sequence[Block]:
     """Return landscape, plateau, permutation and importance of each searched strategy."""
     found = source.assessment
     if found is None or found.parameters is None:
-        return missing(source, "parameter")
+        return missing(source, default=NOT_SEARCHED)
     item = found.parameters
     if not item.strategies:
         return [Notice("Not computed", NOT_SEARCHED)]
@@ -39,7 +48,7 @@ def _strategy(found: Assessment, number_: int, facts: ParameterFacts) -> list[Bl
     made: list[Block] = []
     if facts.heat_map is not None:
         made.append(_heat(number_, facts.heat_map))
-    made.append(_plateau(number_, facts))
+    made.append(_plateau(number_, facts, threshold(found, "plateau")))
     made.append(_permutation(number_, facts))
     if facts.importance:
         made.append(_importance(number_, facts))
@@ -94,7 +103,7 @@ def _landed(value: float, count: int) -> Cell:
     return Cell(of_sharpe(value), detail=f"({count})")
 
 
-def _plateau(number_: int, facts: ParameterFacts) -> Figure:
+def _plateau(number_: int, facts: ParameterFacts, wanted: float) -> Figure:
     rows = [
         Row(f"window {row.window}", row.share, text=_neighbours(row))
         for row in facts.plateaus[-MOST_WINDOWS:]
@@ -114,7 +123,7 @@ def _plateau(number_: int, facts: ParameterFacts) -> Figure:
             rows,
             "Share of neighbours that nearly hold up",
             percent_tick,
-            bound=("wanted", 0.6),
+            bound=("wanted", wanted) if known(wanted) else None,
             signed=False,
         ),
         table=_plateau_table(facts.plateaus),

@@ -39,7 +39,7 @@ def build(source: Source) -> Sequence[Block]:
     """Return fan, drawdown distributions, ruin and Kelly."""
     found = source.assessment
     if found is None or found.path_risk is None:
-        return missing(source, "path", "drawdown", "bootstrap")
+        return missing(source, "record", "path", default="There is no record to draw from.")
     item = found.path_risk
     made: list[Block] = [_tiles(item)]
     if item.fan.x:

@@ -16,7 +16,7 @@ from ftbt.report.assessed import (
 from ftbt.report.blocks import Block, Cell, Column, Figure, How, HowFold, Table
 from ftbt.report.figures import rows as drawings
 from ftbt.report.figures.common import percent_tick
-from ftbt.report.format import day, money, number, percent, probability, whole
+from ftbt.report.format import day, known, money, number, percent, probability, whole
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import RecordFigures
 
@@ -106,7 +106,9 @@ def _forms(record: RecordFigures) -> list[list[Cell | str]]:
     )
     made: list[list[Cell | str]] = []
     for name, chance, length in forms:
-        needed = f"{days_and_years(length)} needed for 95 %" if length == length else NONE_SUFFICES
+        needed = f"{days_and_years(length)} needed for 95 %" if known(length) else NONE_SUFFICES
+        if not known(record.annual_sharpe):
+            needed = "needs returns that vary"
         made.append(
             [
                 f"Chance that the true Sharpe ratio is above 0, {name}",

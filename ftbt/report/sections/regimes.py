@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.assessed import Write, cell, how, interval, missing, quantity, toned
-from ftbt.report.blocks import Block, Cell, Figure, Section, Table
+from ftbt.report.assessed import Write, cell, how, interval, missing, quantity, sentence, toned
+from ftbt.report.blocks import Block, Cell, Figure, Prose, Section, Table
 from ftbt.report.figures import rows as drawings
 from ftbt.report.figures.rows import Row
 from ftbt.report.format import known, money, number, percent, plural, whole
@@ -19,8 +19,12 @@ def build(source: Source) -> Sequence[Block]:
     """Return one figure per kind of regime."""
     found = source.assessment
     if found is None or not found.regimes.tables:
-        return missing(source, "regime")
-    return [_figure(number_, table) for number_, table in enumerate(found.regimes.tables, start=1)]
+        return missing(source, "regime", default="There is no trade to sort.")
+    made: list[Block] = [
+        _figure(number_, table) for number_, table in enumerate(found.regimes.tables, start=1)
+    ]
+    left_out = [limit for limit in found.limits if "regime" in limit.what.lower()]
+    return [*made, *(Prose([sentence(f"{one.what}: {one.why}")]) for one in left_out)]
 
 
 def _write(unit: str) -> Write:

@@ -11,6 +11,7 @@ from ftbt.report.source import Source
 _FILES = (
     ("manifest.json", "everything that determines the result: strategy, data, plan, search, costs"),
     ("summary.json", "the figures of this report"),
+    ("robustness.json", "the verdict with its evidence: every number of the sections that judge"),
     ("windows.parquet", "one row per window: spans, chosen parameters, metrics"),
     ("trials.parquet", "every parameter set that was tried, with all its metrics"),
     ("trial_returns.parquet", "daily training returns of every trial"),

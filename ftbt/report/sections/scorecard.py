@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.assessed import how, interval, missing, of_sharpe, sentence
+from ftbt.report.assessed import how, interval, missing, of_sharpe, sentence, words
 from ftbt.report.blocks import Block, Cell, Column, Fold, HowFold, Points, Prose, Section, Table
 from ftbt.report.format import number, percent, plural
 from ftbt.report.source import Source
@@ -89,7 +89,7 @@ def _row(gate: Gate) -> list[Cell | str]:
     return [
         Cell(f"{gate.id} · {gate.name}", detail=sentence(gate.reason)),
         Cell(gate.outcome.upper(), f"outcome {TONES[gate.outcome]}"),
-        Cell(gate.shown or "n/a", detail=_interval(gate)),
+        Cell(words(gate.shown) or "n/a", detail=_interval(gate)),
         gate.threshold,
         Cell(WEIGHTS[gate.weight], "muted"),
         Cell(gate.source, "muted"),

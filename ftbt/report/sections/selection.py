@@ -30,7 +30,7 @@ from ftbt.report.blocks import (
 from ftbt.report.figures import counted, relations
 from ftbt.report.figures.counted import Named
 from ftbt.report.figures.relations import Point
-from ftbt.report.format import known, number, percent, plural, probability, whole
+from ftbt.report.format import MISSING, known, number, percent, plural, probability, whole
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import Assessment, Band, DeflatedAt, HaircutRow, SelectionBias
 
@@ -53,7 +53,7 @@ def build(source: Source) -> Sequence[Block]:
     return [
         _tiles(selection),
         Prose([_flat(selection)]),
-        _histogram(selection),
+        *([_histogram(selection)] if selection.sharpes.counts else []),
         _deflated(selection),
         HowFold(_how_deflated(found)),
         *_curve(found),
@@ -65,6 +65,8 @@ def build(source: Source) -> Sequence[Block]:
 
 def _tiles(selection: SelectionBias) -> Tiles:
     looks = whole(selection.tolerated) if known(selection.tolerated) else "any number"
+    if not known(selection.record.central.probability):
+        looks = MISSING
     return Tiles(
         [
             Tile(
@@ -206,7 +208,7 @@ def _curve(found: Assessment) -> list[Block]:
     selection = found.selection
     curve = [at for at in selection.curve if known(at.probability)]
     if not curve:
-        return [Prose([why_not(found, "deflated", "selection")])]
+        return [Prose([why_not(found, "record", default=_CHANCE)])]
     limit = next((gate.limit for gate in found.gates if gate.id == "H2"), float("nan"))
     limit = limit if known(limit) else 0.95
     record = selection.record
@@ -267,7 +269,7 @@ def _haircuts(selection: SelectionBias) -> list[Block]:
     if not selection.haircuts:
         return []
     table = Table(
-        "Haircut: what each adjustment for many tests leaves of the Sharpe ratio",
+        "Haircut: what is left after so many tests",
         quantity(["Record", "Tests", "Before", "After", "Cut off", "Adjusted p-value"]),
         [_haircut(row) for row in selection.haircuts],
         note="A p-value is the chance of such a result without any edge; adjusted, of such a one"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ftbt.report.assessed import (
     bins_table,
     cell,
+    figures,
     how,
     missing,
     p_value,
@@ -21,6 +23,7 @@ from ftbt.report.blocks import (
     Cell,
     Column,
     Figure,
+    Fold,
     How,
     HowFold,
     Notice,
@@ -40,6 +43,8 @@ _HANSEN = (
     " 23, 2005; White, A Reality Check for Data Snooping, Econometrica 68, 2000."
 )
 SHOWN = 40
+_FRACTION = "fraction"
+BASIS_POINTS = 10_000.0
 _CHANCES = {
     "random entries": "Against the same trades at random times",
     "permuted returns": "Against the same positions on shuffled returns",
@@ -56,7 +61,7 @@ def build(source: Source) -> Sequence[Block]:
     if item.tests:
         made += [_tests(item.tests), HowFold(_how_tests(item.tests))]
     else:
-        made += missing(source, "snooping", "spa", "predictive")
+        made += missing(source, "record", default="The out-of-sample record does not move.")
     for number_, test in enumerate((item.random_entries, item.permutation)):
         made += [_chance(number_, test)] if test is not None else [_no_chance(found, number_)]
     return [*made, *_components(found), *_searches(item.searches)]
@@ -105,13 +110,31 @@ def _how_tests(tests: Sequence[SnoopingTest]) -> How:
     )
 
 
+def _readable(test: ChanceTest) -> ChanceTest:
+    """Return *test* in hundredths of a percent when its values are tiny fractions."""
+    if not test.unit.startswith(_FRACTION):
+        return test
+    return replace(
+        test,
+        unit=f"hundredths of a percent{test.unit.removeprefix(_FRACTION)}",
+        observed=test.observed * BASIS_POINTS,
+        lower=test.lower * BASIS_POINTS,
+        median=test.median * BASIS_POINTS,
+        upper=test.upper * BASIS_POINTS,
+        histogram=replace(
+            test.histogram, edges=tuple(edge * BASIS_POINTS for edge in test.histogram.edges)
+        ),
+    )
+
+
 def _chance(number_: int, test: ChanceTest) -> Figure:
+    test = _readable(test)
     title = _CHANCES.get(test.name, test.name[:1].upper() + test.name[1:])
     named = [
-        Named(f"5 % of chance {number(test.lower)}", test.lower, "quantile"),
-        Named(f"middle of chance {number(test.median)}", test.median, "chance"),
-        Named(f"95 % of chance {number(test.upper)}", test.upper, "quantile"),
-        Named(f"this record {number(test.observed)}", test.observed, "own"),
+        Named(f"5 % of chance {figures(test.lower)}", test.lower, "quantile"),
+        Named(f"middle of chance {figures(test.median)}", test.median, "chance"),
+        Named(f"95 % of chance {figures(test.upper)}", test.upper, "quantile"),
+        Named(f"this record {figures(test.observed)}", test.observed, "own"),
     ]
     return Figure(
         anchor=f"chance-{number_}",
@@ -121,15 +144,13 @@ def _chance(number_: int, test: ChanceTest) -> Figure:
         draw=lambda layout: counted.counted(
             layout, test.histogram, test.unit, "Random results", named
         ),
-        table=bins_table(
-            f"{title}: {test.unit}", test.histogram, lambda value: number(value, 3), "Results"
-        ),
+        table=bins_table(f"{title}: {test.unit}", test.histogram, figures, "Results"),
         how=how(
             "p = (1 + random results at least as good) / (1 + random results). "
             + sentence(test.note),
-            f"{plural(test.simulations, 'simulation')}; observed {number(test.observed, 3)}, unit:"
-            f" {test.unit}; 5, 50 and 95 % of chance: {number(test.lower, 3)},"
-            f" {number(test.median, 3)}, {number(test.upper, 3)}.",
+            f"{plural(test.simulations, 'simulation')}; observed {figures(test.observed)}, unit:"
+            f" {test.unit}; 5, 50 and 95 % of chance: {figures(test.lower)},"
+            f" {figures(test.median)}, {figures(test.upper)}.",
             "Aronson, Evidence-Based Technical Analysis, 2006; Masters, Permutation and"
             " Randomization Tests for Trading System Development, 2020.",
         ),
@@ -139,7 +160,7 @@ def _chance(number_: int, test: ChanceTest) -> Figure:
 
 def _no_chance(found: Assessment, number_: int) -> Notice:
     name, title = list(_CHANCES.items())[number_]
-    return Notice(f"{title}: not computed", why_not(found, name, name.split()[0]))
+    return Notice(f"{title}: not computed", why_not(found, name))
 
 
 def _components(found: Assessment) -> list[Block]:
@@ -212,21 +233,29 @@ def _searches(searches: Sequence[SearchTest]) -> list[Block]:
     note = (
         f" {plural(more, 'more search', 'more searches')} in robustness.json." if more > 0 else ""
     )
+    summary = "Did any trial of a window's search beat cash in training?"
+    table = Table(
+        summary,
+        [Column(head, numeric=head not in ("Window", "Strategy")) for head in heads],
+        rows,
+        note="All trials of the search are allowed for. For information: it judges the search, not"
+        f" the record.{note}",
+    )
     return [
-        Table(
-            "Did any trial of a window's search beat cash in training?",
-            [Column(head, numeric=head not in ("Window", "Strategy")) for head in heads],
-            rows,
-            note="All trials of the search are allowed for. For information: it judges the"
-            f" search, not the record.{note}",
-        ),
-        HowFold(
-            how(
-                "The same tests, over all trials of one search at once.",
-                "Daily returns in training of every trial that neither failed nor repeats another.",
-                _HANSEN,
-            )
-        ),
+        Fold(
+            summary,
+            [
+                table,
+                HowFold(
+                    how(
+                        "The same tests, over all trials of one search at once.",
+                        "Daily returns in training of every trial that neither failed nor repeats"
+                        " another.",
+                        _HANSEN,
+                    )
+                ),
+            ],
+        )
     ]
 
 

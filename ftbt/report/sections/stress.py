@@ -27,7 +27,7 @@ def build(source: Source) -> Sequence[Block]:
     """Return break-even, the curve over costs, all variants, and how they were made."""
     found = source.assessment
     if found is None or found.stress is None:
-        return missing(source, "stress", "cost")
+        return missing(source, "stress", default="No window finished, so nothing was run again.")
     item = found.stress
     made: list[Block] = [_tiles(item)]
     if not item.reproduced:
@@ -48,6 +48,8 @@ def build(source: Source) -> Sequence[Block]:
 def _break_even(item: Stress) -> str:
     if not known(item.break_even):
         return "n/a"
+    if item.break_even <= 0:
+        return "nothing"
     more = "more than " if item.break_even_open else ""
     return f"{more}×{number(item.break_even, 1)}"
 
@@ -58,7 +60,7 @@ def _tiles(item: Stress) -> Tiles:
         Tile(
             "All costs may grow to",
             _break_even(item),
-            "before nothing is left",
+            "it loses even without costs" if item.break_even <= 0 else "before nothing is left",
         )
     ]
     if "delay" in rows:
@@ -91,14 +93,18 @@ def _costs(item: Stress) -> list[Block]:
     if len(rows) < 2:
         return []
     points = sorted({(1.0, item.base.total_return), *((r.level, r.total_return) for r in rows)})
-    mark = [] if item.break_even_open else [(f"break-even {_break_even(item)}", item.break_even)]
+    mark = (
+        []
+        if item.break_even_open or not item.break_even > 0
+        else [(f"break-even {_break_even(item)}", item.break_even)]
+    )
     return [
         Figure(
             anchor="stress-costs",
             title="What is left when all costs grow",
             description=f"Fees, slippage and funding together. Nothing is left at"
             f" {_break_even(item)} of what was assumed."
-            if known(item.break_even)
+            if item.break_even > 0
             else "Fees, slippage and funding together.",
             draw=lambda layout: relations.over_multiple(
                 layout,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ftbt.report.assessed import cell, how, interval, toned
 from ftbt.report.blocks import Block, Cell, Column, How, HowFold, Table
-from ftbt.report.format import known, money, number, percent, plural, whole
+from ftbt.report.format import TIGHT, known, money, number, percent, plural, whole
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import TradeGroup, Trades
 
@@ -48,7 +48,7 @@ def _concentration(item: Trades) -> Table:
             ],
             [
                 "Middle holding time",
-                cell(item.median_bars, lambda value: f"{number(value, 0)} bars"),
+                cell(item.median_bars, lambda value: f"{number(value, 0)}{TIGHT}bars"),
                 "from entry to exit",
             ],
         ],

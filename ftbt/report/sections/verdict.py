@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftbt.report.assessed import of_sharpe, sentence
+from ftbt.report.assessed import of_sharpe, sentence, words
 from ftbt.report.blocks import Block, How, HowFold, Ruling, Section, Tile, Tiles
 from ftbt.report.damage import most_damaging
 from ftbt.report.format import known, money, number, percent, plural, probability, whole
@@ -23,23 +23,24 @@ NOTHING_WORSE = (
     "No gate speaks against it. But the Sharpe ratio's 95 % interval begins here: the true one may"
     " be as low as that."
 )
-NO_NUMBER = "None could be measured."
 
 
 def build(source: Source) -> Sequence[Block]:
     """Return the verdict, the key figures and how the verdict is reached."""
-    ruling = _not_assessed(source) if source.assessment is None else _ruling(source.assessment)
+    ruling = (
+        _not_assessed(source) if source.assessment is None else _ruling(source, source.assessment)
+    )
     return [ruling, _tiles(source), HowFold(_how(source))]
 
 
-def _ruling(found: Assessment) -> Ruling:
+def _ruling(source: Source, found: Assessment) -> Ruling:
     verdict = found.verdict
     return Ruling(
         state=verdict.state,
         headline=_meaning(verdict.headline, verdict.state),
         sentence=sentence(verdict.sentence),
         points=[
-            _worst(found),
+            _worst(source, found),
             (CHANGE, _months(verdict.months), sentence(verdict.change)),
         ],
         tone=TONES[verdict.state],
@@ -52,19 +53,21 @@ def _meaning(headline: str, state: State) -> str:
     return rest[:1].upper() + rest[1:]
 
 
-def _worst(found: Assessment) -> tuple[str, str, str]:
+def _worst(source: Source, found: Assessment) -> tuple[str, str, str]:
     verdict = found.verdict
     gate = next((one for one in found.gates if one.id == verdict.worst_gate), None)
     if gate is None:
         if verdict.state == "PASS" and known(found.record.annual_low):
             return WORST, of_sharpe(found.record.annual_low), NOTHING_WORSE
-        return WORST, "", sentence(verdict.worst) or NO_NUMBER
+        # Nothing was measured far enough to damage: the run itself has the number then.
+        damage = most_damaging(source)
+        return WORST, damage.value, damage.text
     return WORST, _measured(gate), f"{gate.name}. Needed: {gate.threshold}."
 
 
 def _measured(gate: Gate) -> str:
-    """Return the gate's value in words, without what stands in brackets."""
-    return gate.shown.partition(" (")[0]
+    """Return the gate's value in words, without what explains it."""
+    return words(gate.shown.partition(" (")[0].partition(";")[0])
 
 
 def _months(months: float) -> str:
@@ -78,13 +81,10 @@ def _months(months: float) -> str:
 def _not_assessed(source: Source) -> Ruling:
     """Return the verdict of a run that nothing has judged yet, with what is known without it."""
     damage = most_damaging(source)
-    tried = source.run.summary.trials + source.run.timing.earlier_trials
     return Ruling(
         state="NOT JUDGED",
         headline="Not assessed yet",
-        sentence="The tests that tell luck from skill have not been made for this run."
-        f" {plural(tried, 'parameter set')} {'was' if tried == 1 else 'were'} tried on these data,"
-        " and the best of many tries looks good by luck alone.",
+        sentence="The tests that tell luck from skill have not been made for this run.",
         points=[
             (WORST, damage.value, damage.text),
             (CHANGE, "", "An assessment of this run; this page made anew then shows a verdict."),

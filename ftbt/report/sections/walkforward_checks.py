@@ -13,8 +13,9 @@ from ftbt.report.assessed import (
     quantity,
     signed_percent,
     toned,
+    why_not,
 )
-from ftbt.report.blocks import Block, Cell, Column, Figure, How, HowFold, Table
+from ftbt.report.blocks import Block, Cell, Column, Figure, How, HowFold, Prose, Table
 from ftbt.report.figures import counted, relations
 from ftbt.report.figures import rows as drawings
 from ftbt.report.figures.common import short
@@ -35,9 +36,9 @@ def blocks(source: Source) -> Sequence[Block]:
         return []
     item = found.walk_forward
     made: list[Block] = [_table(item), HowFold(_how(item)), *_profits(item)]
-    if item.cpcv is None:
-        return [*made, *missing(source, "cpcv", "cross-validation")]
-    return [*made, *_cpcv(item.cpcv)]
+    made += missing(source, "cpcv") if item.cpcv is None else _cpcv(item.cpcv)
+    matrix = why_not(found, "matrix", default="")
+    return [*made, Prose([matrix])] if matrix else made
 
 
 def _table(item: WalkForward) -> Table:
