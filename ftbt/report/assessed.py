@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ftbt.report.blocks import Block, Cell, Column, How, Notice, Table
-from ftbt.report.format import MINUS, MISSING, known, number, percent, whole
+from ftbt.report.format import MINUS, MISSING, TIGHT, known, number, percent, whole
 from ftbt.report.source import Source
 from ftbt.robustness.assessment import Assessment, Histogram
 
@@ -20,6 +20,7 @@ NOT_ASSESSED = "Not assessed yet: this run has no robustness.json."
 FILE = "robustness.json in the run folder"
 
 _HYPHEN = re.compile(r"(?<![\w.)-])-(?=\d)")
+_PERCENT = re.compile(r"(?<=\d) ?%")
 
 Write = Callable[[float], str]
 
@@ -79,8 +80,8 @@ def days_and_years(days: float) -> str:
 
 
 def words(text: str) -> str:
-    """Return *text* with true minus signs before numbers."""
-    return _HYPHEN.sub(MINUS, text)
+    """Return *text* with true minus signs, and its percentages written as everywhere."""
+    return _PERCENT.sub(f"{TIGHT}%", _HYPHEN.sub(MINUS, text))
 
 
 def threshold(assessment: Assessment, name: str) -> float:

@@ -383,7 +383,7 @@ def test_a_funding_table_is_told_from_another_at_the_same_place():
 
 def test_what_is_kept_is_bounded():
     """The least recently used goes when the room is used up; the newest always stays."""
-    kept = prepared._Kept(100)
+    kept = prepared.Kept(100)
     for number in range(10):
         kept.put((number,), number, 30, ())
         assert kept.get((0,)) == 0  # and so it is the one used last

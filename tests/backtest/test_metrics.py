@@ -16,7 +16,7 @@ from scipy.stats import norm
 from ftbt.backtest import metrics as m
 from ftbt.backtest import return_metrics as rm
 from ftbt.backtest import trade_metrics as tm
-from ftbt.backtest.result import FILL, TRADE, Result
+from ftbt.backtest.result import FILL, REFUSED, TRADE, Result
 from ftbt.backtest.settings import Settings
 from ftbt.data.timeframe import DAY_MS, HOUR_MS, Timeframe
 
@@ -314,9 +314,10 @@ def result_of(equity, rows, first_bar=10):
     fills["size"], fills["price"] = 1.0, 100.0
     time = START + HOUR_MS * (first_bar + np.arange(len(equity), dtype=np.int64))
     return Result(
-        strategy="test", parameters={}, symbol="BTC", timeframe=Timeframe.parse("1h"),
-        time=time, equity=equity, close=equity, orders=np.zeros(0, np.void), fills=fills,
-        trades=trades_of(rows), reasons=(), refused={}, settings=Settings(capital=1000.0),
+        strategies=("test",), parameter_sets=({},), entry_reasons=((),), symbols=("BTC",),
+        timeframe=Timeframe.parse("1h"), first_bar=first_bar, time=time, equity=equity,
+        closes=equity.reshape(-1, 1), orders=np.zeros(0, np.void), fills=fills,
+        trades=trades_of(rows), refusals=np.zeros(0, REFUSED), settings=Settings(capital=1000.0),
         funding_modelled=False, synthetic=True,
     )  # fmt: skip
 

@@ -114,7 +114,6 @@ def test_engines_agree_on_long_markets():
     elsewhere = {
         Refusal.POSITIONS,  # of several symbols
         Refusal.ONE_PER_SYMBOL,
-        Refusal.GROUP_EXPOSURE,
         Refusal.RISK_PER_TRADE,  # of a user's own orders
     }
     assert refused == {words for rule, words in REFUSAL_WORDS.items() if rule not in elsewhere}

@@ -44,7 +44,7 @@ def test_engines_agree_on_long_accounts():
     """Long runs agree, and the questions reach every rule that needs several symbols."""
     answers = [assert_answers_agree(long_account(seed, 250)) for seed in range(40)]
     refused = {word for answer in answers for word in answer.refused}
-    for rule in (Refusal.POSITIONS, Refusal.ONE_PER_SYMBOL, Refusal.GROUP_EXPOSURE):
+    for rule in (Refusal.POSITIONS, Refusal.ONE_PER_SYMBOL, Refusal.TOTAL_EXPOSURE):
         assert REFUSAL_WORDS[rule] in refused
     assert sum(len(answer.trades) for answer in answers) > 500
 

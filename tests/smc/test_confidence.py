@@ -322,6 +322,7 @@ def _decided(score: float) -> Any:
     for name, value in wanted.items():
         setup[name] = value
     view["equity"] = 10_000.0
+    view["room"]["notional"], view["room"]["risk_per_trade"] = 1e9, 1.0
     usual = dict(size_decimals=3, min_notional=10.0, leverage=10.0)
     for name, value in usual.items():
         rules[name] = value

@@ -136,11 +136,11 @@ def test_prices_of_the_entry(kind: int, price: float, limit: float | None) -> No
 
 
 def test_two_confidences_are_two_sizes() -> None:
-    """Confidence scales the risk; the cap on the notional does not undo it for usual stops."""
+    """Confidence scales what the risk allows, and what a cap on the notional leaves of it."""
     sizes = [run({1: confidence}).fills["size"][0] for confidence in (30.0, 60.0, 90.0, 100.0)]
     assert sizes == [26.0, 32.0, 38.0, 40.0]
     capped = [run({1: c}, max_notional=0.3).fills["size"][0] for c in (60.0, 90.0)]
-    assert capped == [30.0, 30.0]
+    assert capped == [24.0, 28.5]
     assert [run({1: c}, confidence_sizing=0.0).fills["size"][0] for c in (30.0, 90.0)] == [40, 40]
 
 

@@ -25,6 +25,7 @@ from ftbt.report.source import Source
 from ftbt.robustness.assessment import Assessment, HeatMap, ParameterFacts, PlateauRow
 
 NOT_SEARCHED = "No parameter was searched: each window ran with the same ones."
+CLEARLY = 1.1  # times the floor: what is beyond it stands out
 MOST_WINDOWS = 24  # rows of the plateau figure; the table has all
 
 
@@ -209,16 +210,21 @@ def _importance(number_: int, facts: ParameterFacts) -> Figure:
             one.name,
             one.total,
             text=f"{number(one.total)}, alone {number(one.first)}",
-            faint=known(floor) and one.total <= floor,
+            faint=known(floor) and one.total <= CLEARLY * floor,
             line=one.first,
         )
         for one in facts.importance
     ]
-    top = facts.importance[0].name
+    top = facts.importance[0]
+    leads = (
+        f"Most of the difference between trials comes from {top.name}."
+        if not known(floor) or top.total > CLEARLY * floor
+        else "No parameter stands out from what chance leaves between trials."
+    )
     return Figure(
         anchor=f"importance-{number_}",
         title="Which parameters matter",
-        description=f"Most of the difference between trials comes from {top}. Wide bar: with all"
+        description=f"{leads} Wide bar: with all"
         " interactions; thin bar: alone. A bar not clearly beyond the dashed line means nothing.",
         draw=lambda layout: drawings.bars(
             layout,

@@ -90,7 +90,7 @@ def _row(gate: Gate) -> list[Cell | str]:
         Cell(f"{gate.id} · {gate.name}", detail=sentence(gate.reason)),
         Cell(gate.outcome.upper(), f"outcome {TONES[gate.outcome]}"),
         Cell(words(gate.shown) or "n/a", detail=_interval(gate)),
-        gate.threshold,
+        words(gate.threshold),
         Cell(WEIGHTS[gate.weight], "muted"),
         Cell(gate.source, "muted"),
     ]

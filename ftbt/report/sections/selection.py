@@ -145,7 +145,14 @@ def _histogram(selection: SelectionBias) -> Figure:
 
 def _deflated(selection: SelectionBias) -> Table:
     rows = _band("This record (gate H2)", selection.record)
-    rows.append(_row("The same in the form of 2025", "highest", selection.record_2025))
+    rows.append(
+        _row(
+            "The same in the form of 2025",
+            "high",
+            selection.record.high_name,
+            selection.record_2025,
+        )
+    )
     if selection.all_trials is not None:
         rows += _band("If it had been picked among this run's trials", selection.all_trials)
     if selection.search is not None:
@@ -177,16 +184,16 @@ def _deflated(selection: SelectionBias) -> Table:
 
 def _band(name: str, band: Band) -> list[list[Cell | str]]:
     return [
-        _row(name, f"low: {band.low_name}", band.low),
-        _row(name, f"central: {band.central_name}", band.central),
-        _row(name, f"high: {band.high_name}", band.high),
+        _row(name, "low", band.low_name, band.low),
+        _row(name, "central", band.central_name, band.central),
+        _row(name, "high", band.high_name, band.high),
     ]
 
 
-def _row(name: str, estimate: str, at: DeflatedAt) -> list[Cell | str]:
+def _row(name: str, level: str, estimate: str, at: DeflatedAt) -> list[Cell | str]:
     return [
         name,
-        estimate,
+        Cell(level, detail=estimate),
         cell(at.trials, lambda value: number(value, 1).removesuffix(".0")),
         cell(at.hurdle),
         cell(at.probability, probability, _CHANCE),

@@ -62,7 +62,7 @@ def _worst(source: Source, found: Assessment) -> tuple[str, str, str]:
         # Nothing was measured far enough to damage: the run itself has the number then.
         damage = most_damaging(source)
         return WORST, damage.value, damage.text
-    return WORST, _measured(gate), f"{gate.name}. Needed: {gate.threshold}."
+    return WORST, _measured(gate), words(f"{gate.name}. Needed: {gate.threshold}.")
 
 
 def _measured(gate: Gate) -> str:
