@@ -293,6 +293,22 @@ class ModelBroker(StrictBroker):
             if working.kind in TRAILING and working.active:
                 _trail(working, book)
 
+    @property
+    def due(self) -> int:
+        """Number on the clock of the next bar that more begins or ends at than itself."""
+        return self._due
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is held anywhere."""
+        live = self.desk.live
+        return not any(book.active or book.position.size or book.held for book in live)
+
+    def pass_over(self, bars: int) -> None:
+        """Let *bars* bars be over in which nothing can happen: idle, and none of them `due`."""
+        self._now += bars
+        self.equity.extend([self._value] * bars)
+
     def stop_early(self) -> bool:
         """End the run at the current bar if it has not ended; return whether that was needed."""
         if self.ended_early or not self.desk.live:

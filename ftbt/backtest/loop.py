@@ -4,12 +4,17 @@ Backtrader's loop asks at every bar which feed comes next, moves each line throu
 calls, and collects notifications that mostly do not exist; that is two thirds of the time of a
 plain run. Here the same user code is called in the same order, with the same lines, lengths and
 statuses. Whatever is not covered - observers, writers - takes Backtrader's loop.
+
+Strategies that are nothing but lines, parameters and a rule have said in advance at which bars they
+have anything to say: between these, while nobody has an order or a position, bars are passed over.
 """
 
 # ruff: noqa: SLF001 - a loop of Backtrader's moves what Backtrader keeps to itself
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -42,11 +47,18 @@ class BarLoop(bt.Cerebro):
             strategy.reset()  # it is moved bar by bar from here on
         broker, timers = self._broker, self._timers
         told = broker.notifications
+        loud = None if timers else self._loud(strategies)
         for first, stop, feeds, steps in self._spans(strategies):
             moved = [(_buffers(data), start) for data, start in feeds]
             data, start = feeds[0]
             stamps = data.lines.datetime.array
-            for i in range(first, stop):
+            i = first - 1
+            while (i := i + 1) < stop:
+                if loud is not None and not told and broker.is_idle:
+                    ahead = min(loud[bisect_left(loud, i)], broker.due, stop - 1)
+                    if ahead > i:
+                        broker.pass_over(ahead - i)
+                        i = ahead
                 for lines, begin in moved:
                     row, count = i - begin, i - begin + 1
                     for line in lines:
@@ -61,6 +73,19 @@ class BarLoop(bt.Cerebro):
                     step(i)
                     if self._event_stop:
                         return
+
+    def _loud(self, strategies: list[Any]) -> list[int] | None:
+        """Return the numbers on the clock of all bars at which a strategy may have to decide.
+
+        None when that is not known of one of them.
+        """
+        bars: set[int] = set()
+        for one in strategies:
+            own = getattr(one, "ftbt_loud", None)
+            if own is None or one.analyzers:
+                return None
+            bars.update((own + self._broker.books[one.data].start).tolist())
+        return [*sorted(bars), sys.maxsize]
 
     def _spans(
         self, strategies: list[Any]
@@ -93,17 +118,23 @@ def _step_of(strategy: Any, start: int) -> Step:
         getattr(cls, name) is not getattr(bt.Strategy, name) for name in _TOLD_EACH_BAR
     )
     period = strategy._minperiods[0]
+    written = stamp_line.array
 
     def step(i: int) -> None:
         row = i - start
         count = row + 1
+        if len(written) < row:  # bars were passed over
+            passed = row - len(written)
+            for line in own:
+                line.array.extend([_NAN] * passed)
+            written.extend(stamps[row - passed : row])
         for line in moved:
             line._idx, line.lencount = row, count
         for line in own:
             line._idx, line.lencount = row, count
             line.array.append(_NAN)
         stamp_line._idx, stamp_line.lencount = row, count
-        stamp_line.array.append(stamps[row])
+        written.append(stamps[row])
         told = strategy._orderspending or strategy._tradespending
         if told or chatty:
             strategy._notify()

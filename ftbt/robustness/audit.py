@@ -187,6 +187,8 @@ def _look(search: Search, prefixes: int, *, thorough: bool) -> tuple[list[Findin
         search.cut_everywhere(prefixes)
         if thorough:
             warnings += others.compare_engines(search)
+        elif not search.runner.has_setups:  # few of its orders were cut after: runs take long
+            warnings += others.one_by_one(search)
         findings += findings_of(search)
     if unsteady:
         findings.append(Finding(UNSTEADY, "order", -1, -1, unsteady))

@@ -54,6 +54,8 @@ class SetupStrategy(bt.Strategy):
         warmup_days: history that the lines need before their values are settled.
         setup: the rule bound to its lines; set in `__init__`.
         ftbt_sleeve: which of the strategies of a run it belongs to; set by whoever runs it.
+        ftbt_loud: bars at whose close it has to be asked even when it holds nothing and waits for
+            nothing, rising; None when any bar may be one. Known in research, once started.
     """
 
     params: Any = dict(  # noqa: RUF012 - Backtrader's form
@@ -87,6 +89,7 @@ class SetupStrategy(bt.Strategy):
     warmup_days: ClassVar[float] = 30.0
     setup: Setup
     ftbt_sleeve = 0
+    ftbt_loud: Any = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,8 +132,10 @@ class SetupStrategy(bt.Strategy):
         if candles is not None and self.cerebro._dorunonce:  # noqa: SLF001 - no public name
             self._setups = self.setup.series(candles.bars, self._packed[0])
             names = ("side", "exit_long", "exit_short")
-            self._loud = np.logical_or.reduce([self._setups[name] != 0 for name in names]).tolist()
+            loud = np.logical_or.reduce([self._setups[name] != 0 for name in names])
+            self._loud = loud.tolist()
             if not own_methods(type(self)):
+                self.ftbt_loud = np.flatnonzero(loud)
                 # Nobody reads the lines bar by bar: Backtrader need not move them.
                 self._lineiterators[bt.LineIterator.IndType].clear()
 

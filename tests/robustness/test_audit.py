@@ -178,7 +178,7 @@ def next(self):
     assert (found.bar, found.needs) == (found.cut, 1)
     assert found.place is not None
     assert found.place.code == "self.cancel(self.waiting)"
-    assert "cancelled in bar" in found.before
+    assert "cancelled in bar" in found.before + found.after
 
 
 def test_a_stop_under_a_low_to_come_is_caught_by_its_price(tmp_path: Path) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ftbt.backtest.result import Records, Result
 from ftbt.data.market import Market
 from ftbt.data.timeframe import show_ms
 from ftbt.robustness.lookahead import warmup
 from ftbt.robustness.lookahead.compare import Pair
-from ftbt.robustness.lookahead.futures import FALLING, NO_FUTURE
+from ftbt.robustness.lookahead.futures import FALLING, NO_FUTURE, RISING
 from ftbt.robustness.lookahead.places import decisions
 from ftbt.robustness.lookahead.search import TOLERANCE, Caught, Search
 from ftbt.robustness.lookahead.verdict import WarmUp
 
-# Bars that are run one by one, as live, and those in front of them: slow, for nothing is made in
-# advance.
+# Bars of a setup strategy that are run one by one, as live, and those in front of them: slow, for
+# nothing is made in advance.
 LIVE_BARS = 800
 LIVE_WARM_UP = 400
+# Orders that are cut after because they are others when bars come one by one.
+SUSPECTS = 6
+_SENT = ("bar", "side", "kind", "role", "size", "price", "limit")
 TAILS = 3  # stretches of equal length in the newest half of the bars
 RUNS = 40  # about how many runs all of this is
 
@@ -27,7 +31,7 @@ def compare_engines(search: Search) -> list[str]:
     said = []
     if search.runner.compiled:
         said += _whole_run_by_reference(search)
-    said += _bar_by_bar(search)
+    said += one_by_one(search)
     return said
 
 
@@ -46,29 +50,56 @@ def _whole_run_by_reference(search: Search) -> list[str]:
     return []
 
 
-def _bar_by_bar(search: Search) -> list[str]:
-    """Run the newest bars one by one, as live; return in words what it does otherwise then."""
-    bars = len(search.market.candles)
-    market = search.market.slice(max(0, bars - LIVE_BARS - LIVE_WARM_UP), bars)
-    first = min(LIVE_WARM_UP, len(market.candles) // 3)
+def one_by_one(search: Search) -> list[str]:
+    """Run bars one by one, as live; return in words what is otherwise then.
+
+    What has no later bar in memory can't look at one. So each order that is another one then is a
+    suspect, wherever it is, and the bars right after it are cut off to tell. All bars are run,
+    except for setup strategies: their lines and setups are compared value by value at every cut.
+    """
+    market, first = search.market, search.runner.trade_from
+    if search.runner.has_setups:
+        bars = len(market.candles)
+        market = market.slice(max(0, bars - LIVE_BARS - LIVE_WARM_UP), bars)
+        first = min(LIVE_WARM_UP, len(market.candles) // 3)
     at_once = search.runner.run(market, engine="reference", trade_from=first)
-    one_by_one = search.runner.run(market, engine="bar-by-bar", trade_from=first)
-    if at_once.result is None or one_by_one.too_short:
+    live = search.runner.run(market, engine="bar-by-bar", trade_from=first)
+    if at_once.result is None or live.too_short:
         return []
     search.engines.append("bar-by-bar")
-    if one_by_one.result is None:
+    if live.result is None:
         said = (
             "it does not run when bars come one by one, as they do live: {}; it can't be traded so"
         )
-        return [said.format(one_by_one.error)]
+        return [said.format(live.error)]
     last = len(market.candles) - 1
-    change = _pair(search, at_once.result, one_by_one.result, first, last, "").first_change()
+    change = _pair(search, at_once.result, live.result, first, last, "").first_change()
     if change is not None:
+        offset = len(search.market.candles) - len(market.candles)
+        _try_suspects(search, at_once.result, live.result, offset)
         at = show_ms(int(market.candles.time[change.bar]))
         said = "it does otherwise when bars come one by one, as they do live"
         return [f"{said}: {change.what} of the bar {at}: {change.detail}"]
-    _cut(search, market, one_by_one.result, "bar-by-bar", first)
+    _cut(search, market, live.result, "bar-by-bar", first)
     return []
+
+
+def _try_suspects(search: Search, one: Result, two: Result, offset: int) -> None:
+    """Cut right after orders that only one of two runs has: what changes then has looked ahead."""
+    only = _sent(one) ^ _sent(two)
+    last = len(search.market.candles) - 2
+    bars = sorted({bar + offset for bar, *_ in only if bar + offset <= last})
+    for bar in bars[:SUSPECTS]:
+        for future in (NO_FUTURE, RISING, FALLING):
+            # Without a future nothing is decided at the cut itself.
+            search.cut_at(bar + (future == NO_FUTURE), future, fresh=search.fresh)
+
+
+def _sent(result: Result) -> set[tuple[Any, ...]]:
+    """Return what was sent, order by order, without its number; the bar first."""
+    fields = zip(*(result.orders[name].tolist() for name in _SENT), strict=True)
+    # NaN is no price, and not itself.
+    return {tuple(None if one != one else one for one in order) for order in fields}
 
 
 def _cut(search: Search, market: Market, full: Result, engine: str, first: int) -> None:
