@@ -180,6 +180,7 @@ def _run(inputs: Inputs, options: dict[str, Any], jobs: int) -> Finished:
 def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
     from ftbt.cli.assessing import show_verdict  # noqa: PLC0415
     from ftbt.cli.walkforward_summary import show_run  # noqa: PLC0415
+    from ftbt.robustness.assessment_files import has_assessment  # noqa: PLC0415
     from ftbt.walkforward.store import load_run  # noqa: PLC0415
 
     run = load_run(finished.folder)
@@ -187,7 +188,7 @@ def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
         click.echo("this run was complete already and is shown as it is (--force computes it anew)")
     show_run(run, finished.earlier)
     page = finished.folder / "report.html"
-    if report and not (finished.reused and page.exists()):
+    if report and not (finished.reused and page.exists() and has_assessment(finished.folder)):
         page = _report(inputs, finished.folder)
     if report:
         show_verdict(finished.folder)
