@@ -115,7 +115,7 @@ def walkforward(ctx: click.Context, /, **options: Any) -> int:
     given = {
         name for name in options if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    jobs = _jobs(options["jobs"])
+    jobs = jobs_of(options["jobs"])
     experiment = _experiment(options, given)
     file = options["experiment"]
     inputs = prepare(
@@ -125,7 +125,12 @@ def walkforward(ctx: click.Context, /, **options: Any) -> int:
     return _tell(inputs, finished, options["report"])
 
 
-def _jobs(asked: int | None) -> int:
+def jobs_of(asked: int | None) -> int:
+    """Return the number of processes that `--jobs` means.
+
+    Raises:
+        ConfigError: out of range.
+    """
     import joblib  # noqa: PLC0415 - help answers without it
 
     if asked is None:
