@@ -74,7 +74,14 @@ class DeployedSymbol:
 
 @dataclass(frozen=True, config=_STRICT)
 class Costs:
-    """Fees and slippage that the verdict assumes; see `Settings`."""
+    """Fees and slippage that the verdict assumes, as `ftbt walkforward` takes them.
+
+    Attributes:
+        taker_fee: fee of market and stop fills, fraction of the notional.
+        maker_fee: fee of resting limit fills.
+        half_spread: least slippage of market and stop fills, fraction of the price.
+        slippage_atr: slippage as a multiple of ATR(14) of the last closed bar, if that is more.
+    """
 
     taker_fee: float
     maker_fee: float
