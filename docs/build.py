@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from docs import schema
 from docs.words import GLOSSARY, PARAMETERS, TIMEFRAME
 from ftbt.cli.main import COMMANDS, cli
 from ftbt.data.timeframe import Timeframe
@@ -335,12 +336,23 @@ def attributes_of(cls: type) -> dict[str, str]:
 
 # -------------------------------------------------------------------------------------------------
 
+
+def _made(file: str) -> str:
+    return MADE.format(source=f"`{file}`")
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "lines.md": lines_page,
     "strategies.md": strategies_page,
     "glossary.md": glossary_page,
     "ledger.md": ledger_page,
+    "robustness.md": lambda: schema.robustness_page(_made("ftbt/robustness/assessment.py")),
+    "run-files.md": lambda: schema.run_page(_made("ftbt/walkforward/result.py")),
+    "deployment.md": lambda: schema.deployment_page(_made("ftbt/deployment/model.py")),
+    "comparison-and-matrix.md": lambda: schema.several_page(
+        _made("ftbt/robustness/compare_runs.py")
+    ),
 }
 
 

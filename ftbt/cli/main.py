@@ -26,6 +26,9 @@ COMMANDS = {
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),
     "report": ("ftbt.cli.report", "Render the report of a finished run again."),
+    "compare": ("ftbt.cli.compare", "Say which differences between runs are more than luck."),
+    "matrix": ("ftbt.cli.matrix", "Walk forward with several lengths of training and test."),
+    "promote": ("ftbt.cli.promote", "Write the deployment file of a judged run."),
     "completion": ("ftbt.cli.completion", "Print a shell's completion script."),
 }
 

@@ -115,7 +115,7 @@ def walkforward(ctx: click.Context, /, **options: Any) -> int:
     given = {
         name for name in options if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    jobs = _jobs(options["jobs"])
+    jobs = jobs_of(options["jobs"])
     experiment = _experiment(options, given)
     file = options["experiment"]
     inputs = prepare(
@@ -125,7 +125,12 @@ def walkforward(ctx: click.Context, /, **options: Any) -> int:
     return _tell(inputs, finished, options["report"])
 
 
-def _jobs(asked: int | None) -> int:
+def jobs_of(asked: int | None) -> int:
+    """Return the number of processes that `--jobs` means.
+
+    Raises:
+        ConfigError: out of range.
+    """
     import joblib  # noqa: PLC0415 - help answers without it
 
     if asked is None:
@@ -180,6 +185,7 @@ def _run(inputs: Inputs, options: dict[str, Any], jobs: int) -> Finished:
 def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
     from ftbt.cli.assessing import show_verdict  # noqa: PLC0415
     from ftbt.cli.walkforward_summary import show_run  # noqa: PLC0415
+    from ftbt.robustness.assessment_files import has_assessment  # noqa: PLC0415
     from ftbt.walkforward.store import load_run  # noqa: PLC0415
 
     run = load_run(finished.folder)
@@ -187,7 +193,7 @@ def _tell(inputs: Inputs, finished: Finished, report: bool) -> int:
         click.echo("this run was complete already and is shown as it is (--force computes it anew)")
     show_run(run, finished.earlier)
     page = finished.folder / "report.html"
-    if report and not (finished.reused and page.exists()):
+    if report and not (finished.reused and page.exists() and has_assessment(finished.folder)):
         page = _report(inputs, finished.folder)
     if report:
         show_verdict(finished.folder)

@@ -64,15 +64,21 @@ def content_policy(script: str) -> str:
 
 
 def page(
-    title: str, subtitle: str, head: Sequence[Block], sections: Sequence[Built], footer: str
+    title: str,
+    subtitle: str,
+    head: Sequence[Block],
+    sections: Sequence[Built],
+    footer: str,
+    kind: str = "walk-forward report",
 ) -> str:
-    """Return the whole report as one HTML document."""
+    """Return a whole report, or another page of its *kind*, as one HTML document."""
     script = _asset("report.js")
     return (
         environment()
         .get_template("report.html")
         .render(
             title=title,
+            kind=kind,
             subtitle=subtitle,
             head=head,
             sections=sections,

@@ -12,6 +12,7 @@ from ftbt.report.sections import SECTIONS, header
 from ftbt.report.seen import load
 from ftbt.report.source import Source
 from ftbt.robustness.assessment_files import has_assessment, load_assessment
+from ftbt.robustness.plain_files import has_matrix, load_matrix
 from ftbt.walkforward.store import load_run
 
 REPORT = "report.html"
@@ -24,7 +25,8 @@ def render(folder: Path) -> str:
         StorageError: when there is no finished run, or a file of it can't be read.
     """
     found = load_assessment(folder) if has_assessment(folder) else None
-    return page_of(Source(load_run(folder), load(folder), found))
+    matrix = load_matrix(folder) if has_matrix(folder) else None
+    return page_of(Source(load_run(folder), load(folder), found, matrix))
 
 
 def page_of(source: Source) -> str:

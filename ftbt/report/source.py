@@ -21,6 +21,7 @@ from ftbt.report.seen import Examples
 from ftbt.risk.allocation import Allocation
 from ftbt.risk.limits import Limits
 from ftbt.robustness.assessment import Assessment
+from ftbt.robustness.matrix import Matrix
 from ftbt.walkforward.result import Run
 
 Floats = NDArray[np.float64]
@@ -51,11 +52,13 @@ class Source:
         run: the stored run.
         examples: the example trades, None when none were written.
         assessment: the verdict with its evidence, None when the run was not assessed.
+        matrix: the walk-forward matrix that the run is a cell of, None when there is none.
     """
 
     run: Run
     examples: Examples | None = None
     assessment: Assessment | None = None
+    matrix: Matrix | None = None
 
     @property
     def capital(self) -> float:

@@ -19,7 +19,7 @@ from ftbt.errors import StorageError
 from ftbt.robustness.assessment import FORMAT, Assessment
 
 NAME = "robustness.json"
-AGAIN = "make it again with `ftbt report`"
+AGAIN = "make it with the run's own `ftbt walkforward` command, which judges a finished run"
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ def limits_section(
         *_record(arrays),
         Limit(
             "walk-forward matrix",
-            "one run has one pair of window lengths; make runs with others and compare them",
+            "one run has one pair of window lengths; the command ftbt matrix makes others",
         ),
     )
 

@@ -24,6 +24,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from ftbt.backtest.return_metrics import kurtosis, skewness
+from ftbt.backtest.sharpe_error import chance_above, sharpe_variance
 from ftbt.errors import InputError
 from ftbt.robustness.checks import (
     Floats,
@@ -143,13 +144,7 @@ def standard_error(record: TrackRecord, form: Form = "2012", at: float | None = 
         record.sharpe if at is None else at, "Sharpe ratio", open_low=True, open_high=True
     )
     rho = record.autocorrelation if form == "2025-ar1" else 0.0
-    first = rho / (1.0 - rho)
-    second = rho * rho / (1.0 - rho * rho)
-    variance = (
-        (1.0 + 2.0 * first)
-        - (1.0 + first + second) * record.skewness * at
-        + (1.0 + 2.0 * second) * (record.kurtosis - 1.0) / 4.0 * at * at
-    )
+    variance = sharpe_variance(at, record.skewness, record.kurtosis, rho)
     count = record.observations - (1.0 if form == "2012" else 0.0)
     if count <= 0.0 or (rho != 0.0 and variance <= 0.0):
         return math.inf
@@ -183,11 +178,7 @@ def probabilistic_sharpe(
     benchmark = in_range(benchmark, "benchmark Sharpe ratio", open_low=True, open_high=True)
     scale = in_range(error_scale, "factor on the standard error", 0.0, open_low=True)
     at = record.sharpe if form == "2012" else benchmark
-    error = scale * standard_error(record, form, at)
-    apart = record.sharpe - benchmark
-    if error == 0.0:
-        return 0.5 + 0.5 * float(np.sign(apart))
-    return float(ndtr(apart / error))
+    return chance_above(record.sharpe, benchmark, scale * standard_error(record, form, at))
 
 
 def minimum_track_record(

@@ -176,7 +176,7 @@ def bootstrap_means(
     if weights is None:
         whole(resamples, "resamples", 100)
         length = block_length(excess.mean(axis=1)).of("stationary") if block is None else block
-        counts = _counts(n, length, resamples, seed)
+        counts = drawn_counts(n, length, resamples, seed)
     else:
         counts = as_panel(weights, rows=1)
         length = 1.0 if block is None else block
@@ -205,8 +205,15 @@ def _active(excess: Floats) -> Flags:
     return ~flat
 
 
-def _counts(n: int, block: float, resamples: int, seed: int) -> Floats:
-    """Return how often each row is in each stationary bootstrap sample, shape (resamples, n)."""
+def drawn_counts(n: int, block: float, resamples: int, seed: int) -> Floats:
+    """Return how often each row is in each stationary bootstrap sample, shape (resamples, n).
+
+    Args:
+        n: rows.
+        block: mean block length in rows, 1 or more.
+        resamples: bootstrap samples, at least 1.
+        seed: of the random numbers.
+    """
     rng = np.random.default_rng(seed)
     made = np.empty((resamples, n))
     first = 0

@@ -16,6 +16,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ftbt.backtest.return_metrics import kurtosis, skewness
+from ftbt.backtest.sharpe_error import chance_above, sharpe_variance
 from ftbt.walkforward.result import Evidence, Verdict
 
 # Below these a curve says nothing, whatever its shape.
@@ -23,29 +25,6 @@ MIN_DAYS = 30
 MIN_TRADES = 30
 WEAK = 0.90
 SOME = 0.95
-
-
-def psr(
-    sharpe: float, days: int, skewness: float, kurtosis: float, benchmark: float = 0.0
-) -> float:
-    """Return the probabilistic Sharpe ratio, 0 to 1; NaN when undefined.
-
-    Args:
-        sharpe: of one period's returns, not annual.
-        days: number of returns.
-        skewness: of the returns.
-        kurtosis: of the returns, 3 for a normal distribution.
-        benchmark: Sharpe ratio per period to be beaten.
-    """
-    variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
-    if days < 2 or not variance > 0.0:
-        return math.nan
-    return normal_cdf((sharpe - benchmark) * math.sqrt(days - 1) / math.sqrt(variance))
-
-
-def normal_cdf(value: float) -> float:
-    """Return the standard normal distribution function."""
-    return 0.5 * math.erfc(-value / math.sqrt(2.0))
 
 
 def judge(returns: NDArray[np.float64], net_profit: float, trades: int) -> Evidence:
@@ -62,20 +41,18 @@ def judge(returns: NDArray[np.float64], net_profit: float, trades: int) -> Evide
     # Equal returns have a spread of rounding errors only.
     flat = not spread > 1e-13 * max(abs(mean), 1e-13)
     sharpe = math.nan if flat else mean / spread
-    probability = math.nan if flat else psr(sharpe, days, *_moments(returns))
+    probability = math.nan if flat else _chance(returns, sharpe)
     t_statistic = sharpe * math.sqrt(days) if days else math.nan
     verdict, sentence = _verdict(days, trades, net_profit, t_statistic, probability)
     return Evidence(days, mean, sharpe, t_statistic, probability, verdict, sentence)
 
 
-def _moments(returns: NDArray[np.float64]) -> tuple[float, float]:
-    """Return skewness and (non-excess) kurtosis as moment figures."""
-    centred = returns - returns.mean()
-    variance = float((centred**2).mean())
-    return (
-        float((centred**3).mean()) / variance**1.5,
-        float((centred**4).mean()) / variance**2,
-    )
+def _chance(returns: NDArray[np.float64], sharpe: float) -> float:
+    """Return the probabilistic Sharpe ratio against 0, NaN when the moments give no error."""
+    variance = sharpe_variance(sharpe, skewness(returns), kurtosis(returns))
+    if not variance > 0.0:
+        return math.nan
+    return chance_above(sharpe, 0.0, math.sqrt(variance / (len(returns) - 1)))
 
 
 def _verdict(

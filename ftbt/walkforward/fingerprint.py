@@ -21,7 +21,7 @@ from ftbt.walkforward.ensemble import Ensemble
 
 _PACKAGES = ("optuna", "numba", "numpy", "pandas", "scipy", "pyarrow", "backtrader")
 # These show or carry a result; they don't make it.
-_OUTSIDE = ("cli", "report", "robustness", "hyperliquid", "localnet", "live")
+_OUTSIDE = ("cli", "deployment", "report", "robustness", "hyperliquid", "localnet", "live")
 
 
 def versions() -> dict[str, str]:

@@ -210,6 +210,12 @@ class Ledger:
             lock.release()
 
 
+def share_data(first: Manifest, second: Manifest) -> bool:
+    """Return whether two runs asked the same data; see `Ledger.earlier` for what that means."""
+    rows = [_row(one, Counted(0, "", 0), 0) for one in (first, second)]
+    return _same_data(rows[0], rows[1])
+
+
 def _drop_torn_line(descriptor: int) -> None:
     """Cut off a last line without an end, which a kill left half written."""
     size = os.fstat(descriptor).st_size

@@ -236,7 +236,7 @@ class Summary:
         evidence: see there.
         parts: who earned what out of sample, in the money of the stitched curve: the account,
             each strategy, each symbol, each strategy on each symbol
-            (`ftbt.backtest.attribution.Part`; NaN is None in the file).
+            (`ftbt.backtest.attribution.Part`).
         compared_trades: out-of-sample trades that were made again on the reference engine; 0 when
             the reference engine made them in the first place.
         identical_trades: those that came out alike in every field.

@@ -1,4 +1,4 @@
-"""The answer: headline, most damaging number, never more than the numbers say."""
+"""The most damaging number of a run that nothing has judged yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from report_runs import Plot, write_run
 
 from ftbt.report.damage import most_damaging
-from ftbt.report.sections import answer
 from ftbt.report.source import Source
 from ftbt.walkforward.store import load_run
 
@@ -66,24 +65,3 @@ def test_costs_are_blamed_only_when_they_ate_a_profit(tmp_path: Path) -> None:
     rich = Source(source.run)
     rich.__dict__["costs"] = {**source.costs, "before": 500.0}
     assert "costs ate all of it" in most_damaging(rich).text
-
-
-@pytest.mark.parametrize(
-    ("verdict", "headline"),
-    [
-        ("none", "No evidence of an edge after costs"),
-        ("weak", "Weak evidence of an edge after costs"),
-        ("some", "Some evidence of an edge after costs"),
-    ],
-)
-def test_the_headline_is_the_evidence(tmp_path: Path, verdict: str, headline: str) -> None:
-    """The first notice says what the evidence says and gives its reason once."""
-    source = source_of(tmp_path, Plot(windows=2))
-    run = source.run
-    sentence = f"{verdict.title()} evidence of an edge: the reason (t = 1.00)."
-    evidence = replace(run.summary.evidence, verdict=verdict, sentence=sentence)
-    blocks = answer.build(Source(replace(run, summary=replace(run.summary, evidence=evidence))))
-
-    assert blocks[0].title == headline
-    assert blocks[0].text == "The reason (t = 1.00)."
-    assert any(getattr(block, "title", "") == "Not judged yet" for block in blocks)

@@ -95,7 +95,7 @@ def test_the_same_run_gives_the_same_bytes(
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     """No assessment in the folder: which command makes one."""
     assert not has_assessment(tmp_path)
-    with pytest.raises(StorageError, match=r"has no robustness\.json: make it again with"):
+    with pytest.raises(StorageError, match=r"has no robustness\.json: make it with the run"):
         load_assessment(tmp_path)
 
 

@@ -7,15 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ftbt.walkforward.evidence import judge, normal_cdf, psr
-
-
-def test_psr_is_bailey_and_lopez_de_prados_example() -> None:
-    """The Sharpe Ratio Efficient Frontier (2012): 0.913 with the sample's moments."""
-    monthly = 1.585 / math.sqrt(12)
-
-    assert psr(monthly, 24, -2.448, 10.164) == pytest.approx(0.9132343, abs=5e-8)
-    assert psr(monthly, 24, 0.0, 3.0) == pytest.approx(0.9815912, abs=5e-8)
+from ftbt.walkforward.evidence import judge
 
 
 def test_psr_of_bacons_returns() -> None:
@@ -29,19 +21,6 @@ def test_psr_of_bacons_returns() -> None:
     assert found.psr == pytest.approx(0.8580412, abs=5e-8)
     assert found.sharpe_daily * math.sqrt(12) == pytest.approx(0.78832025, abs=5e-8)
     assert found.t_statistic == pytest.approx(found.sharpe_daily * math.sqrt(24))
-
-
-def test_psr_of_the_benchmark_itself_is_a_half() -> None:
-    """And one of a single return is unknown."""
-    assert psr(0.2, 50, -1.0, 6.0, benchmark=0.2) == 0.5
-    assert math.isnan(psr(0.2, 1, 0.0, 3.0))
-
-
-@pytest.mark.parametrize(("value", "probability"), [(0.0, 0.5), (1.959963984540054, 0.975)])
-def test_normal_distribution(value: float, probability: float) -> None:
-    """Two values of every table."""
-    assert normal_cdf(value) == pytest.approx(probability, abs=1e-15)
-    assert normal_cdf(-value) == pytest.approx(1 - probability, abs=1e-15)
 
 
 def returns_of(sharpe: float, days: int) -> np.ndarray:

@@ -17,13 +17,15 @@ def blocks(source: Source) -> Sequence[Block]:
     if found is None:
         return []
     made: list[Block] = [_audit(found.audit)]
-    if found.limits:
+    # A limit that has been lifted since: the run is a cell of a matrix now.
+    limits = [one for one in found.limits if source.matrix is None or "matrix" not in one.what]
+    if limits:
         made.append(Prose([], title="What could not be computed, or must be known"))
         made.append(
             Points(
                 [
                     (f"{limit.what[:1].upper()}{limit.what[1:]}:", sentence(limit.why))
-                    for limit in found.limits
+                    for limit in limits
                 ]
             )
         )

@@ -12,6 +12,8 @@ _FILES = (
     ("manifest.json", "everything that determines the result: strategy, data, plan, search, costs"),
     ("summary.json", "the figures of this report"),
     ("robustness.json", "the verdict with its evidence: every number of the sections that judge"),
+    ("matrix.json", "the walk-forward matrix that this run is a cell of"),
+    ("deployment.json", "what `ftbt promote` made of this run"),
     ("windows.parquet", "one row per window: spans, chosen parameters, metrics"),
     ("trials.parquet", "every parameter set that was tried, with all its metrics"),
     ("trial_returns.parquet", "daily training returns of every trial"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ftbt.report.assessed import of_sharpe, sentence, words
@@ -75,7 +76,8 @@ def _months(months: float) -> str:
         return ""
     if months >= 24:
         return f"about {number(months / 12, 0)} more years"
-    return f"about {plural(max(1, round(months)), 'more month')}"
+    # Rounded up, as in the sentence below it.
+    return f"about {plural(max(1, math.ceil(months)), 'more month')}"
 
 
 def _not_assessed(source: Source) -> Ruling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ftbt.report import matrix_blocks
 from ftbt.report.assessed import (
     bins_table,
     cell,
@@ -33,12 +34,20 @@ def blocks(source: Source) -> Sequence[Block]:
     """Return what the assessment says about the windows; one line for a run without one."""
     found = source.assessment
     if found is None:
-        return []
+        return _matrix(source)
     item = found.walk_forward
     made: list[Block] = [_table(item), HowFold(_how(item)), *_profits(item)]
     made += missing(source, "cpcv") if item.cpcv is None else _cpcv(item.cpcv)
-    matrix = why_not(found, "matrix", default="")
-    return [*made, Prose([matrix])] if matrix else made
+    return [*made, *_matrix(source)]
+
+
+def _matrix(source: Source) -> list[Block]:
+    """Return the matrix that the run is a cell of, or why there is none."""
+    if source.matrix is not None:
+        return matrix_blocks.blocks(source.matrix, source.run.manifest.run_id)
+    found = source.assessment
+    why = "" if found is None else why_not(found, "matrix", default="")
+    return [Prose([why])] if why else []
 
 
 def _table(item: WalkForward) -> Table:
