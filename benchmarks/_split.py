@@ -13,7 +13,7 @@ from ftbt.strategy.setup import Setup
 
 # Parts of a call, by the functions that they are.
 PARTS: dict[str, list[tuple[Any, str]]] = {
-    "lines": [(base, "run_line")],
+    "lines": [(base, "kept_line")],
     "strategy object": [(compiled_engine, "make_strategy")],
     "setup rule": [(Setup, "_call")],
     "compiled loop": [(compiled_engine, "run")],

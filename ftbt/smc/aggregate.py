@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbt.compiled import compiled
-from ftbt.data.candles import BAR, Bars
+from ftbt.data.candles import BAR, Bars, frozen
 
 AGGREGATE = np.dtype(
     [
@@ -76,7 +76,29 @@ def aggregate(
         BAR array, shape (m,); int64 array, shape (n,), -1 where none is complete yet.
     """
     state = np.zeros(1, AGGREGATE)
-    made = np.zeros(len(bars), BAR)
-    last = np.zeros(len(bars), np.int64)
-    count = _aggregate(state[0], bars, base_ms, high_ms, origin_ms, made, last)
+    made = np.empty(len(bars), BAR)
+    last = np.empty(len(bars), np.int64)
+    count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, last)
     return made[:count].copy(), last
+
+
+@compiled
+def hold(high, last, events, out):  # type: ignore[no-untyped-def]
+    """Write into *out* what is known of a higher timeframe at each base bar.
+
+    Args:
+        high: the outputs at the higher bars, shape (m, width).
+        last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
+        events: the columns that show at the completing base bar only, 0 else, shape (width,).
+        out: shape (n, width).
+    """
+    before = -1
+    for i in range(last.shape[0]):
+        row = last[i]
+        for k in range(out.shape[1]):
+            out[i, k] = np.nan if row < 0 else high[row, k]
+        if row == before:
+            for k in range(out.shape[1]):
+                if events[k]:
+                    out[i, k] = 0.0
+        before = row

@@ -9,19 +9,21 @@ To write a new concept (see `swings.py` for a short one):
 1. A state record type and an output record type whose fields are all float64.
 2. `@compiled def step(state, bar, p, out)`: reads the bar and parameters, updates the state,
    sets every field of `out`. `init(state, p)` prepares a zeroed state.
-3. `@compiled def run(state, bars, p, out)`: the three-line loop over `step`.
+3. `@compiled def run(state, bars, p, out)`: the loop over `step`.
 4. A `Concept` that names them, and an `SmcLine` subclass with its lines and params.
 5. Enter the line in `ALL_LINES` of `__init__.py`: the contract test then runs over it.
 
-A concept that needs another one nests its state record and calls its step with its own `p`, whose
-defaults and ranges include the inner ones (see `structure.py`, which embeds swings).
+A concept that needs another one nests its state record and its output record, and names it under
+`inner`. Its step is then two calls: the inner step with its own `p`, whose defaults and ranges
+include the inner ones, and a `follow(state, bar, inner outputs, p, out)` that reads of the inner
+concept nothing but its outputs at this bar. `run(state, bars, inner outputs, p, out)` is the loop
+over `follow`: in research the swings of five lines are found once (see `structure.py`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NoReturn
 
@@ -32,146 +34,39 @@ from numpy.typing import NDArray
 from ftbt.data.candles import BAR, FIELDS, Bars, frozen
 from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
 from ftbt.data.timeframe import Timeframe
-from ftbt.errors import InputError
-from ftbt.ranges import Choice, Range, check_values, record_type
+from ftbt.ranges import Choice, check_values
 from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
+from ftbt.smc.concept import (
+    NAN,
+    Concept,
+    Inner,
+    Records,
+    Step,
+    compute_line,
+    event_rows,
+    held,
+    higher,
+    run_line,
+)
 
-Records = NDArray[np.void]
-Step = Callable[..., None]
-
-NAN = float("nan")
-
-
-def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
-    """Return the record of a concept's outputs: one float64 per line."""
-    return np.dtype([(name, "f8") for name in fields])
-
-
-@dataclass(frozen=True, eq=False)
-class Concept:
-    """One Smart-Money concept as compiled functions and record types.
-
-    Attributes:
-        name: unique, lower case.
-        fields: line name -> one sentence on its meaning and unit.
-        events: the lines that are non-zero only at the bar where something happens. On a higher
-            timeframe they show at the completing base bar only; all others are held.
-        state: record type of the memory.
-        init, step, run: see the module docstring.
-        defaults: parameter -> default.
-        ranges: parameter -> range.
-        prepare: what compiled code can't do before the first bar, such as writing a time zone's
-            transitions into the state. Called as `prepare(state, parameters)`, both arrays of one
-            record, after `init`.
-    """
-
-    name: str
-    fields: Mapping[str, str]
-    events: tuple[str, ...]
-    state: np.dtype[np.void]
-    init: Step
-    step: Step
-    run: Step
-    defaults: Mapping[str, Any]
-    ranges: Mapping[str, Range]
-    prepare: Callable[[Records, Records], None] | None = None
-    out: np.dtype[np.void] = field(init=False)
-    parameters: np.dtype[np.void] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "out", output_type(self.fields))
-        # A first field of its own: without it numba takes a concept's record for a subtype of the
-        # record of a concept embedded in it, by an experimental feature that warns on use.
-        fields = [(f"of_{self.name}", "i8"), *record_type(self.ranges).descr]
-        object.__setattr__(self, "parameters", np.dtype(fields, align=True))
-        check_values(self.name, self.ranges, self.defaults)
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """Names of the output lines."""
-        return tuple(self.fields)
-
-    @property
-    def params(self) -> tuple[tuple[str, Any], ...]:
-        """Backtrader params: the defaults and `timeframe` ("" is the data's own)."""
-        return (*self.defaults.items(), ("timeframe", ""))
-
-    def pack(self, values: Mapping[str, Any]) -> Records:
-        """Return checked parameters as one record; missing ones take their default."""
-        checked = check_values(self.name, self.ranges, {**self.defaults, **values})
-        record = np.zeros(1, self.parameters)
-        for name, value in checked.items():
-            record[name] = self.ranges[name].pack(value)
-        return record
-
-    def fresh(self, parameters: Records, base_ms: int = 0) -> Records:
-        """Return a state before the first bar of *base_ms* milliseconds, as an array of one record.
-
-        The length of the bars matters to concepts that build higher bars themselves: those have a
-        field `base_ms` in their state. 0: not known.
-        """
-        state = np.zeros(1, self.state)
-        self.init(state[0], parameters[0])
-        if self.prepare is not None:
-            self.prepare(state, parameters)
-        if "base_ms" in (self.state.names or ()):
-            state["base_ms"] = base_ms
-        return state
-
-    def compute(self, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
-        """Return the outputs at every bar of *bars*, shape (n,), on the bars' own timeframe.
-
-        The length of a bar is the shortest distance between two.
-        """
-        base_ms = int(np.diff(bars["time"]).min()) if len(bars) > 1 else 0
-        return self.run_over(bars, self.pack(values or {}), base_ms)
-
-    def run_over(self, bars: Bars, parameters: Records, base_ms: int) -> Records:
-        """Return the outputs at every bar of *base_ms* milliseconds; *parameters* from `pack`."""
-        out = np.zeros(len(bars), self.out)
-        self.run(self.fresh(parameters, base_ms)[0], frozen(bars), parameters[0], out)
-        return out
-
-
-def event_rows(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
-    """Return the ledger of *concept*: everything that ever happened to its zones, in order.
-
-    The state of a concept with a ledger carries the records `events` (at least `kind`, `id`,
-    `origin`, `top`, `bottom`) and their number `n_events` for the current bar. Nothing is erased.
-
-    Returns:
-        Records of the concept's event type with `bar` (index at whose close it became known)
-        put in front, shape (number of events,).
-    """
-    parameters = concept.pack(values or {})
-    state = concept.fresh(parameters)
-    out = np.zeros(1, concept.out)
-    kind = concept.state["events"].base
-    rows: list[tuple[Any, ...]] = []
-    for i in range(len(bars)):
-        concept.step(state[0], bars[i], parameters[0], out[0])
-        rows.extend((i, *event) for event in state[0]["events"][: state[0]["n_events"]].tolist())
-    names = kind.names or ()
-    return np.array(rows, np.dtype([("bar", "i8"), *((name, kind[name]) for name in names)]))
-
-
-def higher(timeframe: str, base_ms: int) -> Timeframe | None:
-    """Return the higher timeframe of a line, None when it is the data's own.
-
-    Raises:
-        InputError: when it is finer than the data or no multiple of it.
-    """
-    if not timeframe:
-        return None
-    frame = Timeframe.parse(timeframe)
-    if frame.ms == base_ms:
-        return None
-    if frame.ms < base_ms or frame.ms % base_ms:
-        raise InputError(
-            f"timeframe={timeframe!r} can't be built from bars of {base_ms // 60_000} minutes:"
-            " it must be a multiple of them"
-        )
-    return frame
+# What is written on top of this module needs both.
+__all__ = [
+    "CACHE",
+    "NAN",
+    "Concept",
+    "Inner",
+    "LineCache",
+    "Records",
+    "SmcLine",
+    "Step",
+    "Stream",
+    "compute_line",
+    "event_rows",
+    "higher",
+    "kept_line",
+    "read_bar",
+    "run_line",
+]  # fmt: skip
 
 
 class LineCache:
@@ -182,21 +77,22 @@ class LineCache:
     """
 
     def __init__(self, limit_bytes: int = 256 * 2**20) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], Records] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._bytes = 0
         self.limit_bytes = limit_bytes
 
-    def get(self, key: tuple[Any, ...], make: Callable[[], Records]) -> Records:
-        """Return the result under *key*, made by *make* when absent."""
+    def get(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return the array, or the tuple of arrays, under *key*, made by *make* when absent."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         made = make()
-        made.flags.writeable = False
+        for one in made if isinstance(made, tuple) else (made,):
+            one.flags.writeable = False
         self._kept[key] = made
-        self._bytes += made.nbytes
+        self._bytes += _size(made)
         while self._bytes > self.limit_bytes and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+            self._bytes -= _size(self._kept.popitem(last=False)[1])
         return made
 
     def clear(self) -> None:
@@ -205,41 +101,70 @@ class LineCache:
         self._bytes = 0
 
 
+def _size(made: Any) -> int:
+    return sum(one.nbytes for one in made) if isinstance(made, tuple) else int(made.nbytes)
+
+
 CACHE = LineCache()
 
 
-def compute_line(
-    concept: Concept, bars: Bars, base_ms: int, values: Mapping[str, Any], timeframe: str = ""
+def kept_line(
+    concept: Concept,
+    bars: Bars,
+    fingerprint: str,
+    base_ms: int,
+    parameters: Records,
+    frame: Timeframe | None = None,
 ) -> Records:
-    """Return the outputs of *concept* at every base bar, on *timeframe* (completed bars only).
+    """Return what `run_line` returns, read-only, from the cache where it is there.
 
     Args:
         concept: what to compute.
         bars: BAR array, shape (n,).
+        fingerprint: of the candles, "" when they have none: then nothing is kept.
         base_ms: length of a base bar.
-        values: parameters that differ from the defaults.
-        timeframe: "" for the bars' own, else for example `4h`.
+        parameters: from `concept.pack`.
+        frame: the higher timeframe, None for the bars' own.
     """
-    return run_line(concept, bars, base_ms, concept.pack(values), higher(timeframe, base_ms))
-
-
-def run_line(
-    concept: Concept, bars: Bars, base_ms: int, parameters: Records, frame: Timeframe | None
-) -> Records:
-    """Return what `compute_line` returns, with *parameters* from `concept.pack`."""
+    if not fingerprint:
+        return frozen(run_line(concept, bars, base_ms, parameters, frame))
+    frame_ms = 0 if frame is None else frame.ms
+    key = (concept.name, parameters.tobytes(), frame_ms, base_ms, fingerprint)
+    given = (concept, bars, fingerprint, base_ms, parameters)
     if frame is None:
-        return concept.run_over(bars, parameters, base_ms)
-    high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
-    high_out = concept.run_over(high_bars, parameters, frame.ms)
-    # As a plain matrix: numpy copies records field by field, ten times slower.
-    width = len(concept.lines)
-    out = np.full((len(bars), width), np.nan)
-    first = np.searchsorted(last, 0)
-    out[first:] = high_out.view(np.float64).reshape(-1, width)[last[first:]]
-    held = np.diff(last, prepend=-1) == 0
-    for name in concept.events:
-        out[held, concept.lines.index(name)] = 0.0
-    return out.view(concept.out).reshape(-1)
+        found: Records = CACHE.get(key, lambda: _make_line(*given))
+    else:
+        found = CACHE.get(key, lambda: _make_higher(*given, frame))
+    return found
+
+
+def _make_line(
+    concept: Concept, bars: Bars, fingerprint: str, base_ms: int, parameters: Records
+) -> Records:
+    def make(one: Concept, given: Records, at: Timeframe | None) -> Records:
+        return kept_line(one, bars, fingerprint, base_ms, given, at)
+
+    inner = concept.inner_outputs(bars, parameters, base_ms, make)
+    return concept.run_over(bars, parameters, base_ms, inner)
+
+
+def _make_higher(
+    concept: Concept,
+    bars: Bars,
+    fingerprint: str,
+    base_ms: int,
+    parameters: Records,
+    frame: Timeframe,
+) -> Records:
+    # The higher bars are candles like any other: whatever else looks at them is kept with them.
+    above = f"{fingerprint}|{base_ms}|{frame.ms}"
+
+    def make() -> tuple[Records, NDArray[np.int64]]:
+        return aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+
+    high_bars, last = CACHE.get(("bars", above), make)
+    high_out = kept_line(concept, high_bars, above, frame.ms, parameters)
+    return held(concept, high_out, last)
 
 
 class Stream:
@@ -415,13 +340,8 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
     def outputs(self) -> Records:
         """Return the outputs at every preloaded bar, shape (n,), shared between strategies."""
         bars, fingerprint = all_bars(self.data)
-        frame_ms = 0 if self.frame is None else self.frame.ms
-        key = (self.concept.name, self._parameters.tobytes(), frame_ms, self.base_ms, fingerprint)
-
-        def make() -> Records:
-            return run_line(self.concept, bars, self.base_ms, self._parameters, self.frame)
-
-        return CACHE.get(key, make) if fingerprint else make()
+        given = (self.base_ms, self._parameters, self.frame)
+        return kept_line(self.concept, bars, fingerprint, *given)
 
 
 def read_bar(data: Any, bar: Bars) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.ranges import Choice, Int
-from ftbt.smc.base import NAN, Concept, Records, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
 from ftbt.smc.confluence import (
     CONFLUENCE_STATE,
@@ -41,13 +41,13 @@ from ftbt.smc.confluence import (
 )
 from ftbt.smc.higher_structure import (
     HIGHER_STATE,
+    TREND_AND_LABELS,
     higher_prepare,
     higher_step,
-    share_of_labels,
 )
 from ftbt.smc.ladder import FRAMES
 from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
-from ftbt.smc.swings import RING
+from ftbt.smc.swings import RING, SWINGS
 
 FACTORS = {
     "trend": 15.0,
@@ -76,8 +76,6 @@ _SIDE = np.dtype(
         ("swing", "f8"),  # price of the last swing low (negated: high)
         ("swing_volume", "f8"),
         ("divergence_bar", "i8"),
-        ("clean", "f8"),
-        *((name, "f8") for name in FACTORS if name != "clean"),
     ],
     align=True,
 )
@@ -89,7 +87,12 @@ CONFIDENCE_STATE = np.dtype(
         ("slow", HIGHER_STATE),
         ("structure", STRUCTURE_STATE),
         ("out", STRUCTURE.out),
+        ("count", "i8"),  # bars seen
         ("side", _SIDE, (2,)),  # 0 long, 1 short
+        ("unbroken_high", "f8"),  # swings before this bar
+        ("unbroken_low", "f8"),
+        ("high", "f8", (2,)),  # of the bars t-1 and t-2
+        ("low", "f8", (2,)),
         ("volume", "f8", (RING,)),
         ("close", "f8", (RING,)),
         ("volume_mean", MEAN_STATE),
@@ -123,7 +126,11 @@ FIELDS = {
 @compiled
 def _init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.volume_before = NAN
+    state.unbroken_high = NAN
+    state.unbroken_low = NAN
     for k in range(2):
+        state.high[k] = NAN
+        state.low[k] = NAN
         side = state.side[k]
         confluence_init(side.confluent)
         side.swing = NAN
@@ -133,19 +140,17 @@ def _init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 def _prepare(state: Records, parameters: Records) -> None:
     """Start the three structures, and look up the higher timeframes."""
     state["structure_p"] = STRUCTURE.pack({})
-    fresh = STRUCTURE.fresh(state["structure_p"])
-    state["structure"] = fresh
+    state["structure"] = STRUCTURE.fresh(state["structure_p"])
     for name in ("fast", "slow"):
-        higher_prepare(state[name], _WORDS[int(parameters[name][0])], fresh)
+        higher_prepare(state[name], _WORDS[int(parameters[name][0])])
 
 
 @compiled
 def _ramp(value, zero_at, one_at):  # type: ignore[no-untyped-def]
     """Return 0 at *zero_at* and beyond, 1 at *one_at* and beyond, linear between; NaN gives 0."""
     share = (value - zero_at) / (one_at - zero_at)
-    if not share > 0.0:
-        return 0.0
-    return min(1.0, share)
+    capped = min(1.0, share)
+    return capped if share > 0.0 else 0.0
 
 
 @compiled
@@ -158,8 +163,7 @@ def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _follow_swings(state, now):  # type: ignore[no-untyped-def]
-    swings = state.structure.swing_out
+def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
     if swings.low_event != 0.0:
         volume = state.volume[(now - int(swings.low_origin)) & (RING - 1)]
         _follow_swing(state.side[0], swings.low, volume, now)
@@ -182,66 +186,45 @@ def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _rate(state, k, bar, now, spike, efficiency, calm, p):  # type: ignore[no-untyped-def]
-    """Set the points of one side; return their sum and what agreement adds, cut at 100."""
-    sign = 1 - 2 * k
-    side = state.side[k]
+def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
+    """Return the sum of one side with what agreement adds, cut at 100, and its points."""
+    side = state.side[0 if sign > 0 else 1]
+    own, fast, slow = trends
+    spike, efficiency, calm = common
     spread = bar.high - bar.low
     place = bar.close - bar.low if sign > 0 else bar.high - bar.close
-    side.trend = _TREND if state.slow.out.trend == sign else 0.0
-    side.pattern = _PATTERN * (place / spread) if spread > 0.0 else 0.0
-    behind = reasons(side.confluent, state.structure, sign, bar, now, p.recent)
-    side.confluence = _CONFLUENCE / REASONS * behind
-    side.spike = spike
-    side.divergence = _DIVERGES if now - side.divergence_bar <= _DIVERGENCE else 0.0
-    side.trending = _TRENDING * _ramp(sign * efficiency, 0.0, 0.4)
-    side.calm = calm
-    total = side.trend + side.clean + side.pattern + side.confluence + side.spike
-    total = total + side.divergence + side.trending + side.calm
-    own = state.out.trend
-    if own == sign and state.fast.out.trend == own and state.slow.out.trend == own:
-        total += AGREEMENT
-    return min(100.0, total)
+    trend = _TREND if slow == sign else 0.0
+    clean = _CLEAN * _ramp(labels, 0.5, 1.0)
+    pattern = _PATTERN * (place / spread)
+    pattern = pattern if spread > 0.0 else 0.0
+    behind = reasons(side.confluent, swing, sign, bar, now, p.recent)
+    confluence = _CONFLUENCE / REASONS * behind
+    divergence = _DIVERGES if now - side.divergence_bar <= _DIVERGENCE else 0.0
+    trending = _TRENDING * _ramp(sign * efficiency, 0.0, 0.4)
+    total = trend + clean + pattern + confluence + spike
+    total = total + divergence + trending + calm
+    agree = (own == sign) & (fast == own) & (slow == own)
+    total = total + AGREEMENT if agree else total
+    return min(100.0, total), trend, clean, pattern, confluence, divergence, trending
 
 
 @compiled
-def _show(state, out):  # type: ignore[no-untyped-def]
-    long = state.side[0]
-    short = state.side[1]
-    out.long_trend = long.trend
-    out.long_clean = long.clean
-    out.long_pattern = long.pattern
-    out.long_confluence = long.confluence
-    out.long_spike = long.spike
-    out.long_divergence = long.divergence
-    out.long_trending = long.trending
-    out.long_calm = long.calm
-    out.short_trend = short.trend
-    out.short_clean = short.clean
-    out.short_pattern = short.pattern
-    out.short_confluence = short.confluence
-    out.short_spike = short.spike
-    out.short_divergence = short.divergence
-    out.short_trending = short.trending
-    out.short_calm = short.calm
-
-
-@compiled
-def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the factors."""
-    now = state.structure.swing.count
-    higher_step(state.fast, bar, state.base_ms, state.structure_p)
-    if higher_step(state.slow, bar, state.base_ms, state.structure_p) == 1:
-        for k in range(2):
-            share = share_of_labels(state.slow, 1 - 2 * k)
-            state.side[k].clean = _CLEAN * _ramp(share, 0.5, 1.0)
-    for k in range(2):
-        find_sweep(state.side[k].confluent, state.structure, 1 - 2 * k, bar, now)
-    structure_step(state.structure, bar, state.structure_p, state.out)
+def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure; see the module docstring for the factors."""
+    now = state.count
+    state.count = now + 1
+    find_sweep(state.side[0].confluent, state.unbroken_low, 1, bar, now)
+    find_sweep(state.side[1].confluent, -state.unbroken_high, -1, bar, now)
+    state.unbroken_high = structure.high
+    state.unbroken_low = structure.low
     state.volume[now & (RING - 1)] = bar.volume
-    _follow_swings(state, now)
-    for k in range(2):
-        follow_zones(state.side[k].confluent, state.structure, state.out, 1 - 2 * k, bar, now)
+    _follow_swings(state, swing, now)
+    follow_zones(state.side[0].confluent, state.high[1], structure, 1, bar, now)
+    follow_zones(state.side[1].confluent, -state.low[1], structure, -1, bar, now)
+    state.high[1] = state.high[0]
+    state.low[1] = state.low[0]
+    state.high[0] = bar.high
+    state.low[0] = bar.low
     # A mean of zero (a dead market) has no ratio.
     before = state.volume_before
     spike = _SPIKE * _ramp(bar.volume / before, 1.0, 2.0) if before > 0.0 else 0.0
@@ -250,23 +233,62 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     atr = wilder_step(state.atr, bar, _ATR)
     usual = NAN if np.isnan(atr) else mean_step(state.atr_mean, atr, _ATR_MEAN)
     calm = _CALM * _ramp(atr / usual, 1.5, 0.75)
-    out.long = _rate(state, 0, bar, now, spike, efficiency, calm, p)
-    out.short = _rate(state, 1, bar, now, spike, efficiency, calm, p)
-    own = state.out.trend
-    agree = own == state.fast.out.trend and own == state.slow.out.trend
+    own = structure.trend
+    trends = (own, fast.trend, slow.trend)
+    common = (spike, efficiency, calm)
+    total, trend, clean, pattern, confluence, divergence, trending = _rate(
+        state, 1, bar, swing, trends, slow.up_labels, now, common, p
+    )
+    out.long = total
+    out.long_trend = trend
+    out.long_clean = clean
+    out.long_pattern = pattern
+    out.long_confluence = confluence
+    out.long_spike = spike
+    out.long_divergence = divergence
+    out.long_trending = trending
+    out.long_calm = calm
+    total, trend, clean, pattern, confluence, divergence, trending = _rate(
+        state, -1, bar, swing, trends, slow.down_labels, now, common, p
+    )
+    out.short = total
+    out.short_trend = trend
+    out.short_clean = clean
+    out.short_pattern = pattern
+    out.short_confluence = confluence
+    out.short_spike = spike
+    out.short_divergence = divergence
+    out.short_trending = trending
+    out.short_calm = calm
+    agree = (own == fast.trend) & (own == slow.trend)
     out.agreement = own if agree else 0.0
-    _show(state, out)
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    structure_step(state.structure, bar, state.structure_p, state.out)
+    higher_step(state.fast, bar, state.base_ms)
+    higher_step(state.slow, bar, state.base_ms)
+    swing = state.structure.swing_out
+    _follow(state, bar, swing, state.out, state.fast.out, state.slow.out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, structures, fast, slow, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        confidence_step(state, bars[i], p, out[i])
+        _follow(state, bars[i], swings[i], structures[i], fast[i], slow[i], p, out[i])
 
 
 CONFIDENCE = Concept(
     name="confidence",
     fields=FIELDS,
+    inner=(
+        Inner(SWINGS),
+        Inner(STRUCTURE),
+        Inner(TREND_AND_LABELS, "fast"),
+        Inner(TREND_AND_LABELS, "slow"),
+    ),
     events=(),
     state=CONFIDENCE_STATE,
     init=_init,

@@ -19,7 +19,6 @@ import numpy as np
 from ftbt.compiled import compiled
 from ftbt.smc.base import NAN
 from ftbt.smc.ledger import seen_high, seen_low
-from ftbt.smc.swings import RING
 
 REASONS = 4.0
 NEVER = -(10**9)
@@ -49,21 +48,22 @@ def confluence_init(state):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def find_sweep(state, structure, sign, bar, now):  # type: ignore[no-untyped-def]
-    """Take a bar of which *structure* knows nothing yet: the swings to sweep are older."""
-    level = sign * structure.side[1 if sign > 0 else 0].level  # structure has the highs first
-    if seen_low(bar, sign) < level and sign * bar.close > level:
-        state.sweep_bar = now
+def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar; *level* is the last unbroken swing of its side before that bar."""
+    before = state.sweep_bar
+    sweeps = (seen_low(bar, sign) < level) & (sign * bar.close > level)
+    state.sweep_bar = now if sweeps else before
 
 
 @compiled
 def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
     """Note a bar that trades in *zone*; a close beyond ends it."""
-    if low <= zone.near:
-        zone.bar = now
-        if close < zone.far:
-            zone.near = NAN
-            zone.bar = NEVER
+    # Chosen, not jumped over: which bars trade in a zone is hard to guess for a processor.
+    near, bar = zone.near, zone.bar
+    inside = low <= near
+    ends = inside & (close < zone.far)
+    zone.near = NAN if ends else near
+    zone.bar = NEVER if ends else (now if inside else bar)
 
 
 @compiled
@@ -74,35 +74,38 @@ def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def follow_zones(state, structure, out, sign, bar, now):  # type: ignore[no-untyped-def]
-    """Take a bar into the gap and block of one side; *structure* has taken it, *out* says how."""
+def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar with its structure into the gap and block of one side.
+
+    *before* is the high of two bars ago as this side sees it, NaN where there is none.
+    """
     low = seen_low(bar, sign)
     high = seen_high(bar, sign)
     close = sign * bar.close
     _follow_zone(state.gap, low, close, now)
     _follow_zone(state.block, low, close, now)
-    if now >= 2:
-        place = (now - 2) & (RING - 1)
-        before = structure.swing.high[place] if sign > 0 else -structure.swing.low[place]
-        if low > before:
-            _set_zone(state.gap, low, before, now)
+    if low > before:
+        _set_zone(state.gap, low, before, now)
     candle = state.candle
-    broken = out.bos + out.choch == sign and candle.bar > now - out.break_origin
+    broken = structure.bos + structure.choch == sign and candle.bar > now - structure.break_origin
     if broken and close >= candle.far:
         _set_zone(state.block, candle.near, candle.far, now)
-    if close < sign * bar.open:
-        _set_zone(candle, high, low, now)
+    against = close < sign * bar.open
+    old_high, old_low, old_bar = candle.near, candle.far, candle.bar
+    candle.near = high if against else old_high
+    candle.far = low if against else old_low
+    candle.bar = now if against else old_bar
 
 
 @compiled
-def reasons(state, structure, sign, bar, now, recent):  # type: ignore[no-untyped-def]
-    """Return how many reasons one side has at the close of *bar*."""
-    high = structure.swing_out.high
-    low = structure.swing_out.low
+def reasons(state, swing, sign, bar, now, recent):  # type: ignore[no-untyped-def]
+    """Return how many reasons one side has at the close of *bar* with its swings."""
+    high = swing.high
+    low = swing.low
     # Two distances are compared: rounding a middle would break the mirror.
-    discount = high > low and sign * (bar.close - low) < sign * (high - bar.close)
+    below = sign * (bar.close - low) < sign * (high - bar.close)
+    discount = (high > low) & below
     count = 1.0 if discount else 0.0
-    for last in (state.sweep_bar, state.gap.bar, state.block.bar):
-        if now - last <= recent:
-            count += 1.0
-    return count
+    count += 1.0 if now - state.sweep_bar <= recent else 0.0
+    count += 1.0 if now - state.gap.bar <= recent else 0.0
+    return count + (1.0 if now - state.block.bar <= recent else 0.0)

@@ -18,8 +18,9 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.ranges import Choice, Float
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
+from ftbt.smc.swings import SWINGS
 
 DEALING_RANGE_STATE = np.dtype(
     [("structure", STRUCTURE_STATE), ("structure_out", STRUCTURE.out)], align=True
@@ -49,16 +50,14 @@ def dealing_range_init(state, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _find_range(state, p, out):  # type: ignore[no-untyped-def]
+def _find_range(swing, structure, p, out):  # type: ignore[no-untyped-def]
     """Set the two ends; tell whether there is a range."""
     if p.range_of == 0:
-        swing = state.structure.swing_out
         out.high = swing.high
         out.low = swing.low
         out.high_origin = swing.high_origin
         out.low_origin = swing.low_origin
     else:
-        structure = state.structure_out
         up = structure.trend > 0.0
         out.high = structure.weak if up else structure.strong
         out.low = structure.strong if up else structure.weak
@@ -85,21 +84,20 @@ def _no_range(out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _leg_up(state, out):  # type: ignore[no-untyped-def]
+def _leg_up(structure, out):  # type: ignore[no-untyped-def]
     """Tell whether the range is an up-leg."""
     if out.high_origin != out.low_origin:
         return out.high_origin < out.low_origin
     # Both ends in one bar: the trend decides, else the half in which the bar closed.
-    if state.structure_out.trend != 0.0:
-        return state.structure_out.trend > 0.0
+    if structure.trend != 0.0:
+        return structure.trend > 0.0
     return out.position >= 0.5
 
 
 @compiled
-def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
-    structure_step(state.structure, bar, p, state.structure_out)
-    if not _find_range(state, p, out):
+def _follow(bar, swing, structure, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure; see the module docstring for the rules."""
+    if not _find_range(swing, structure, p, out):
         _no_range(out)
         return
     height = out.high - out.low
@@ -110,7 +108,7 @@ def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
         out.zone = 1.0
     elif out.position > 1.0 - p.zone_width:
         out.zone = -1.0
-    up = _leg_up(state, out)
+    up = _leg_up(structure, out)
     sign = 1.0 if up else -1.0
     end = out.high if up else out.low
     out.direction = sign
@@ -122,14 +120,22 @@ def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    structure_step(state.structure, bar, p, state.structure_out)
+    _follow(bar, state.structure.swing_out, state.structure_out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     for i in range(bars.shape[0]):
-        dealing_range_step(state, bars[i], p, out[i])
+        _follow(bars[i], swings[i], structures[i], p, out[i])
 
 
 DEALING_RANGE = Concept(
     name="dealing_range",
     fields=FIELDS,
+    inner=(Inner(SWINGS), Inner(STRUCTURE)),
     events=(),
     state=DEALING_RANGE_STATE,
     init=dealing_range_init,

@@ -43,12 +43,15 @@ from ftbt.smc.ledger import (
     SIZE,
     TOUCHED,
     advance_flipped,
+    at_rest,
     choose_shown,
     create,
     emit,
     flip,
     ledger_init,
     ledger_next,
+    narrow_band,
+    open_band,
     seen_low,
     signal,
     zone_bottom,
@@ -132,11 +135,24 @@ def _fill(state, gap, sign, probe, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _next_edge(gap):  # type: ignore[no-untyped-def]
+    """Return the price at which `_fill` does something next."""
+    if gap.stage == 0:
+        return gap.near
+    if gap.stage == 1:
+        return (gap.near + gap.far) / 2.0
+    return gap.far if gap.stage == 2 else -np.inf
+
+
+@compiled
 def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     """Take one bar into all gaps of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     close = sign * bar.close
     probe = seen_low(bar, sign) if p.mitigation == 0 else close
+    if at_rest(book, probe, close, now):
+        return
+    open_band(book)
     kept = 0
     for i in range(book.n):
         gap = book.zone[i]
@@ -148,6 +164,7 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
         if close < gap.far:
             flip(state, INVERTED, gap, sign, now, p.capacity)
             continue
+        narrow_band(book, gap, _next_edge(gap), 0, p.max_age)
         if kept != i:
             book.zone[kept] = gap
         kept += 1

@@ -11,19 +11,17 @@ import numpy as np
 from ftbt.compiled import compiled
 from ftbt.data.timeframe import Timeframe
 from ftbt.smc.aggregate import AGGREGATE, aggregate_step
-from ftbt.smc.base import Records
+from ftbt.smc.base import Concept, Inner, Records
 from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
+from ftbt.smc.swings import SWINGS
 
 LABELS = 6  # swing labels (HH, HL ...) that are remembered
 
-HIGHER_STATE = np.dtype(
+_STATE = np.dtype(
     [
-        ("aggregate", AGGREGATE),
+        ("structure_p", STRUCTURE.pack({}).dtype),
         ("structure", STRUCTURE_STATE),
-        ("out", STRUCTURE.out),
-        ("ms", "i8"),  # 0: there is none
-        ("origin", "i8"),
-        ("base_ms", "i8"),  # bars of this length are known to make up the timeframe
+        ("structure_out", STRUCTURE.out),
         ("label", "f8", (LABELS,)),
         ("labels", "i8"),  # seen so far
     ],
@@ -31,40 +29,20 @@ HIGHER_STATE = np.dtype(
 )
 
 
-def higher_prepare(state: Records, timeframe: str, structure: Records) -> None:
-    """Set the timeframe ("": none) and the fresh structure in a zeroed state."""
-    state["structure"] = structure
-    if timeframe:
-        frame = Timeframe.parse(timeframe)
-        state["ms"], state["origin"] = frame.ms, frame.origin_ms
+@compiled
+def _init(state, p):  # type: ignore[no-untyped-def]
+    """Prepare a zeroed state; `_prepare` does."""
+
+
+def _prepare(state: Records, parameters: Records) -> None:
+    """Start the structure; *parameters* has nothing to say."""
+    del parameters
+    state["structure_p"] = STRUCTURE.pack({})
+    state["structure"] = STRUCTURE.fresh(state["structure_p"])
 
 
 @compiled
-def higher_step(state, bar, base_ms, p):  # type: ignore[no-untyped-def]
-    """Take a bar of *base_ms*; return 1 when the higher timeframe has a new swing label.
-
-    Nothing is known of a timeframe that is not longer than the bars, or no multiple of them.
-    """
-    if base_ms <= 0 or base_ms != state.base_ms:
-        if base_ms <= 0 or state.ms <= base_ms or state.ms % base_ms != 0:
-            return 0
-        state.base_ms = base_ms
-    if aggregate_step(state.aggregate, bar, base_ms, state.ms, state.origin) == 0:
-        return 0
-    structure_step(state.structure, state.aggregate.done, p, state.out)
-    swings = state.structure.swing_out
-    before = state.labels
-    if swings.high_event != 0.0:
-        state.label[state.labels % LABELS] = swings.high_label
-        state.labels += 1
-    if swings.low_event != 0.0:
-        state.label[state.labels % LABELS] = swings.low_label
-        state.labels += 1
-    return 1 if state.labels > before else 0
-
-
-@compiled
-def share_of_labels(state, sign):  # type: ignore[no-untyped-def]
+def _share_of_labels(state, sign):  # type: ignore[no-untyped-def]
     """Return the share of the last labels that point to side *sign*, NaN before there are six."""
     if state.labels < LABELS:
         return np.nan
@@ -73,3 +51,85 @@ def share_of_labels(state, sign):  # type: ignore[no-untyped-def]
         if state.label[i] * sign > 0.0:
             same += 1.0
     return same / LABELS
+
+
+@compiled
+def _follow(state, swing, structure, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure."""
+    if swing.high_event != 0.0:
+        state.label[state.labels % LABELS] = swing.high_label
+        state.labels += 1
+    if swing.low_event != 0.0:
+        state.label[state.labels % LABELS] = swing.low_label
+        state.labels += 1
+    out.trend = structure.trend
+    out.up_labels = _share_of_labels(state, 1)
+    out.down_labels = _share_of_labels(state, -1)
+
+
+@compiled
+def _step(state, bar, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Take one closed bar."""
+    structure_step(state.structure, bar, state.structure_p, state.structure_out)
+    _follow(state, state.structure.swing_out, state.structure_out, out)
+
+
+@compiled
+def _run(state, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    for i in range(bars.shape[0]):
+        _follow(state, swings[i], structures[i], out[i])
+
+
+TREND_AND_LABELS = Concept(
+    name="trend_and_labels",
+    fields={
+        "trend": "+1 structure points up, -1 down, 0 before the first break",
+        "up_labels": "share of the last six swing labels that are HH or HL, NaN before six",
+        "down_labels": "share of the last six swing labels that are LH or LL, NaN before six",
+    },
+    inner=(Inner(SWINGS), Inner(STRUCTURE)),
+    events=(),
+    state=_STATE,
+    init=_init,
+    step=_step,
+    run=_run,
+    defaults={},
+    ranges={},
+    prepare=_prepare,
+)
+
+HIGHER_STATE = np.dtype(
+    [
+        ("aggregate", AGGREGATE),
+        ("structure", TREND_AND_LABELS.state),
+        ("out", TREND_AND_LABELS.out),
+        ("ms", "i8"),  # 0: there is none
+        ("origin", "i8"),
+        ("base_ms", "i8"),  # bars of this length are known to make up the timeframe
+    ],
+    align=True,
+)
+
+
+def higher_prepare(state: Records, timeframe: str) -> None:
+    """Set the timeframe ("": none) in a zeroed state."""
+    state["structure"] = TREND_AND_LABELS.fresh(TREND_AND_LABELS.pack({}))
+    for name in TREND_AND_LABELS.lines:
+        state["out"][name] = np.nan
+    if timeframe:
+        frame = Timeframe.parse(timeframe)
+        state["ms"], state["origin"] = frame.ms, frame.origin_ms
+
+
+@compiled
+def higher_step(state, bar, base_ms):  # type: ignore[no-untyped-def]
+    """Take a bar of *base_ms*; `state.out` then holds what is known of the higher timeframe.
+
+    Nothing is known of a timeframe that is not longer than the bars, or no multiple of them.
+    """
+    if base_ms <= 0 or base_ms != state.base_ms:
+        if base_ms <= 0 or state.ms <= base_ms or state.ms % base_ms != 0:
+            return
+        state.base_ms = base_ms
+    if aggregate_step(state.aggregate, bar, base_ms, state.ms, state.origin) == 1:
+        _step(state.structure, state.aggregate.done, base_ms, state.out)

@@ -92,6 +92,11 @@ BOOK = np.dtype(
         ("n", "i8"),
         ("shown", "i8"),  # place of the zone that the lines hold, -1 for none
         ("open", "i8"),  # how many the lines count
+        # Nothing happens to any of them while the price stays within these, see `at_rest`.
+        ("floor", "f8"),
+        ("ceiling", "f8"),
+        ("shut", "f8"),
+        ("due", "i8"),
     ],
     align=True,
 )
@@ -214,7 +219,52 @@ def make_room(state, book, sign, now, capacity):  # type: ignore[no-untyped-def]
             book.zone[i - 1] = book.zone[i]
         book.n -= 1
     book.n += 1
+    book.floor = np.inf  # the next bar looks at all of them
     return book.zone[book.n - 1]
+
+
+@compiled
+def at_rest(book, probe, close, now):  # type: ignore[no-untyped-def]
+    """Tell whether a bar leaves all zones of *book* as they are.
+
+    Most bars do: a walk through the book sets the band in which the next ones may move.
+
+    Args:
+        book: BOOK.
+        probe: the price that reaches an edge (at or below `floor`) or leaves one (above `ceiling`).
+        close: the price that breaks a zone, below `shut`.
+        now: the bar; a zone expires at the bar `due`.
+    """
+    # Without `and`: whichever of four jumps a processor guesses wrong takes longer than all four.
+    inside = (probe > book.floor) & (probe <= book.ceiling)
+    return inside & (close >= book.shut) & (now < book.due)
+
+
+@compiled
+def open_band(book):  # type: ignore[no-untyped-def]
+    """Begin the walk that sets the band of *book*: nothing can happen to no zone."""
+    book.floor = -np.inf
+    book.ceiling = np.inf
+    book.shut = -np.inf
+    book.due = np.iinfo(np.int64).max
+
+
+@compiled
+def narrow_band(book, zone, reached, now_inside, max_age):  # type: ignore[no-untyped-def]
+    """Take *zone*, which stays on *book*, into the band.
+
+    Args:
+        book: BOOK.
+        zone: one of its zones; a close beyond its far edge ends it.
+        reached: at this price, or below, something happens to it next.
+        now_inside: 1 when something happens also above its near edge.
+        max_age: bars after its birth that it lives.
+    """
+    book.floor = max(book.floor, reached)
+    if now_inside == 1:
+        book.ceiling = min(book.ceiling, zone.near)
+    book.shut = max(book.shut, zone.far)
+    book.due = min(book.due, zone.born + max_age + 1)
 
 
 @compiled
@@ -260,6 +310,9 @@ def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: i
     book = state.flipped[0 if sign > 0 else 1]
     close = sign * bar.close
     probe = close if by_close else seen_low(bar, sign)
+    if at_rest(book, probe, close, now):
+        return
+    open_band(book)
     kept = 0
     for i in range(book.n):
         zone = book.zone[i]
@@ -275,6 +328,8 @@ def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: i
         if close < zone.far:
             emit(state, REMOVED, zone, sign, now)
             continue
+        waits = zone.inside == 0 and (again or zone.count == 0)
+        narrow_band(book, zone, zone.near if waits else -np.inf, zone.inside, max_age)
         if kept != i:
             book.zone[kept] = zone
         kept += 1

@@ -35,13 +35,13 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.ranges import Bool, Choice, Float, Int
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.civil_time import ZoneName
 from ftbt.smc.ledger import CAPACITY, CREATED, EXPIRED, GROWN, SIZE, TAKEN
 from ftbt.smc.periods import PERIODS
-from ftbt.smc.pools import EQUAL_POOL, LIQUIDITY_FIELDS, pools_init, pools_prepare, pools_step
+from ftbt.smc.pools import EQUAL_POOL, LIQUIDITY_FIELDS, pools_follow, pools_init, pools_prepare
 from ftbt.smc.sessions import SESSIONS
-from ftbt.smc.swings import SWINGS
+from ftbt.smc.swings import SWINGS, swing_step
 
 TARGET_FIELDS = {
     "above": "level of the nearest pool above the price, NaN when there is none",
@@ -118,9 +118,9 @@ def _equal(state, sign):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def liquidity_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
-    pools_step(state, bar, p)
+def _follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings; see the module docstring for the rules."""
+    pools_follow(state, bar, swing, p)
     out.low_created = _count(state, CREATED, 1)
     out.high_created = _count(state, CREATED, -1)
     out.low_equal = _equal(state, 1)
@@ -133,14 +133,22 @@ def liquidity_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def liquidity_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    swing_step(state.swing, bar, p, state.swing_out)
+    _follow(state, bar, state.swing_out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        liquidity_step(state, bars[i], p, out[i])
+        _follow(state, bars[i], swings[i], p, out[i])
 
 
 LIQUIDITY = Concept(
     name="liquidity",
     fields=FIELDS,
+    inner=(Inner(SWINGS),),
     events=tuple(name for name in FIELDS if name not in TARGET_FIELDS),
     state=np.dtype(LIQUIDITY_FIELDS, align=True),
     init=pools_init,

@@ -38,7 +38,7 @@ import numpy as np
 from ftbt.compiled import compiled
 from ftbt.data.candles import BAR
 from ftbt.ranges import Bool, Choice, Float, Int
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
 from ftbt.smc.ledger import (
     BREAKER,
@@ -52,12 +52,15 @@ from ftbt.smc.ledger import (
     SIZE,
     TESTED,
     advance_flipped,
+    at_rest,
     choose_shown,
     create,
     emit,
     flip,
     ledger_init,
     ledger_next,
+    narrow_band,
+    open_band,
     seen_high,
     seen_low,
     signal,
@@ -75,6 +78,8 @@ ORDER_BLOCK_STATE = np.dtype(
         *LEDGER_FIELDS,
         ("structure", STRUCTURE_STATE),
         ("structure_out", STRUCTURE.out),
+        ("high", "f8"),  # the unbroken swings before this bar
+        ("low", "f8"),
         ("atr", WILDER_STATE),
         ("bars", BAR, (_RING,)),
         ("seen", "i8"),  # bars seen
@@ -128,14 +133,14 @@ def order_block_init(state, p):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state."""
     ledger_init(state)
     structure_init(state.structure, p)
-    state.structure_out.high = NAN
-    state.structure_out.low = NAN
+    state.high = NAN
+    state.low = NAN
 
 
 @compiled
 def _mark_sweep(state, sign, bar):  # type: ignore[no-untyped-def]
     """Note in the blocks of side *sign* that *bar* swept the swing that they push towards."""
-    level = state.structure_out.high if sign > 0 else -state.structure_out.low
+    level = state.high if sign > 0 else -state.low
     if seen_high(bar, sign) > level and sign * bar.close < level:
         book = state.book[0 if sign > 0 else 1]
         for i in range(book.n):
@@ -143,9 +148,22 @@ def _mark_sweep(state, sign, bar):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _mitigates(block, low, close, p):  # type: ignore[no-untyped-def]
-    price = low if p.mitigation == 0 else close
-    return price < ((block.near + block.far) / 2.0 if p.mitigation_depth == 0 else block.far)
+def _depth(block, p):  # type: ignore[no-untyped-def]
+    """Return the price below which *block* is mitigated."""
+    return (block.near + block.far) / 2.0 if p.mitigation_depth == 0 else block.far
+
+
+@compiled
+def _narrow_band(book, block, p):  # type: ignore[no-untyped-def]
+    """Take *block*, which stays on the book, into the band in which nothing happens."""
+    reached = block.near if block.inside == 0 else -np.inf
+    if block.stage < 2:
+        depth = _depth(block, p)
+        if p.mitigation == 0:
+            reached = max(reached, depth)
+        else:
+            book.shut = max(book.shut, depth)
+    narrow_band(book, block, reached, block.inside, p.max_age)
 
 
 @compiled
@@ -154,6 +172,10 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     book = state.book[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
     close = sign * bar.close
+    if at_rest(book, low, close, now):
+        return
+    open_band(book)
+    deep = low if p.mitigation == 0 else close
     kept = 0
     for i in range(book.n):
         block = book.zone[i]
@@ -167,7 +189,7 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
             block.count += 1
             block.stage = max(block.stage, 1)
             emit(state, TESTED, block, sign, now)
-        if block.stage < 2 and _mitigates(block, low, close, p):
+        if block.stage < 2 and deep < _depth(block, p):
             block.stage = 2
             emit(state, MITIGATED, block, sign, now)
         if close < block.far:
@@ -175,6 +197,7 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
             if p.require_sweep == 0 or block.swept == 1:
                 flip(state, BREAKER, block, sign, now, p.capacity)
             continue
+        _narrow_band(book, block, p)
         if kept != i:
             book.zone[kept] = block
         kept += 1
@@ -182,11 +205,14 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _find_anchor(state, sign, now, widest, p):  # type: ignore[no-untyped-def]
-    """Return the bar from which the move started that broke structure at bar *now*, or -1."""
+def _find_anchor(state, sign, broken, now, widest, p):  # type: ignore[no-untyped-def]
+    """Return the bar from which the move started that broke structure at bar *now*, or -1.
+
+    The swing that it broke lies *broken* bars back.
+    """
     found = -1
     lowest = np.inf
-    span = min(int(state.structure_out.break_origin), p.lookback + 1)
+    span = min(broken, p.lookback + 1)
     for k in range(1, span):
         bar = state.bars[(now - k) & (_RING - 1)]
         if not bar.high - bar.low <= widest:
@@ -212,9 +238,10 @@ def _leaves_gap(state, sign, anchor, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _open_block(state, sign, close, atr, now, p):  # type: ignore[no-untyped-def]
+def _open_block(state, sign, broken, close, atr, now, p):  # type: ignore[no-untyped-def]
     """Make a block of side *sign* after the break at bar *now*, if there is one."""
-    anchor = _find_anchor(state, sign, now, p.max_range * atr if p.max_range > 0.0 else np.inf, p)
+    widest = p.max_range * atr if p.max_range > 0.0 else np.inf
+    anchor = _find_anchor(state, sign, broken, now, widest, p)
     if anchor < 0 or (p.require_fvg == 1 and not _leaves_gap(state, sign, anchor, now)):
         return
     book = state.book[0 if sign > 0 else 1]
@@ -303,38 +330,47 @@ def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
+def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure; see the module docstring for the rules."""
     now = state.seen
     state.seen += 1
     state.bars[now & (_RING - 1)] = bar
     ledger_next(state)
-    # The swings to sweep are those known before this bar: structure takes it only afterwards.
+    # The swings to sweep are those known before this bar.
     for sign in (1, -1):
         _mark_sweep(state, sign, bar)
         advance_flipped(state, sign, bar, False, True, now, p.max_age)
     for sign in (1, -1):
         _advance(state, sign, bar, now, p)
-    structure_step(state.structure, bar, p, state.structure_out)
+    state.high = structure.high
+    state.low = structure.low
     atr = wilder_step(state.atr, bar, p.baseline_length)
-    bos = 0 if p.breaks == 2 else int(state.structure_out.bos)
-    choch = 0 if p.breaks == 1 else int(state.structure_out.choch)
+    bos = 0 if p.breaks == 2 else int(structure.bos)
+    choch = 0 if p.breaks == 1 else int(structure.choch)
     if bos + choch != 0:
-        _open_block(state, bos + choch, bar.close, atr, now, p)
+        _open_block(state, bos + choch, int(structure.break_origin), bar.close, atr, now, p)
     _show_events(state, out)
     _show_blocks(state, now, p, out)
     _show_breakers(state, now, out)
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    structure_step(state.structure, bar, p, state.structure_out)
+    _follow(state, bar, state.structure_out, p, out)
+
+
+@compiled
+def _run(state, bars, structures, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        order_block_step(state, bars[i], p, out[i])
+        _follow(state, bars[i], structures[i], p, out[i])
 
 
 ORDER_BLOCKS = Concept(
     name="order_blocks",
     fields=FIELDS,
+    inner=(Inner(STRUCTURE),),
     events=(
         "created",
         "tested",

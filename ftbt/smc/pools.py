@@ -19,7 +19,7 @@ from ftbt.smc.sessions import (
     sessions_prepare,
     sessions_step,
 )
-from ftbt.smc.swings import SWING_STATE, SWINGS, swing_init, swing_step
+from ftbt.smc.swings import SWING_STATE, SWINGS, swing_init
 
 SWING_POOL = np.int64(1)
 EQUAL_POOL = np.int64(2)
@@ -370,8 +370,8 @@ def _touch(state, sign, price, atr, now, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def pools_step(state, bar, p):  # type: ignore[no-untyped-def]
-    """Take one closed bar into the pools; what happened stands in the ledger."""
+def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings into the pools; what happened stands in the ledger."""
     now = state.seen
     state.seen += 1
     state.n_events = 0
@@ -384,10 +384,8 @@ def pools_step(state, bar, p):  # type: ignore[no-untyped-def]
         _wear(state, sign, bar, atr, p)
     if p.session_levels > 0:
         _take_sessions(state, bar, now, p)
-    swing_step(state.swing, bar, p, state.swing_out)
-    out = state.swing_out
     for sign in (1, -1):
-        if (out.low_event if sign > 0 else out.high_event) > 0.0:
-            _touch(state, sign, out.low if sign > 0 else -out.high, atr, now, p)
+        if (swing.low_event if sign > 0 else swing.high_event) > 0.0:
+            _touch(state, sign, swing.low if sign > 0 else -swing.high, atr, now, p)
     if state.n_events > 0:
         _survey(state, p)

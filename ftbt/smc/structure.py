@@ -32,7 +32,7 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.ranges import Choice, Float, Int
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
 from ftbt.smc.swings import RING, SWING_STATE, SWINGS, swing_init, swing_step
 
@@ -53,6 +53,9 @@ STRUCTURE_STATE = np.dtype(
     [
         ("swing", SWING_STATE),
         ("swing_out", SWINGS.out),
+        ("high", "f8", (RING,)),
+        ("low", "f8", (RING,)),
+        ("count", "i8"),  # bars seen
         ("atr", WILDER_STATE),
         ("side", _SIDE, (2,)),
         ("trend", "i8"),
@@ -114,9 +117,8 @@ def _follow(side, sign, high, low, index):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _update_side(side, sign, event, price, swing, bar, p):  # type: ignore[no-untyped-def]
+def _update_side(state, side, sign, event, price, bar, now, p):  # type: ignore[no-untyped-def]
     """Take a newly confirmed swing, or follow the price since the old one."""
-    now = swing.count - 1
     if event == 0.0:
         _follow(side, sign, bar.high, bar.low, now)
         return
@@ -124,7 +126,7 @@ def _update_side(side, sign, event, price, swing, bar, p):  # type: ignore[no-un
     side.bar = now - p.right
     side.pull = sign * np.inf
     for k in range(side.bar + 1, now + 1):
-        _follow(side, sign, swing.high[k & (RING - 1)], swing.low[k & (RING - 1)], k)
+        _follow(side, sign, state.high[k & (RING - 1)], state.low[k & (RING - 1)], k)
 
 
 @compiled
@@ -236,14 +238,15 @@ def _since(price, now, bar):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
-    swing_step(state.swing, bar, p, state.swing_out)
-    swing = state.swing_out
+def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings; see the module docstring for the rules."""
+    now = state.count
+    state.count = now + 1
+    state.high[now & (RING - 1)] = bar.high
+    state.low[now & (RING - 1)] = bar.low
     atr = wilder_step(state.atr, bar, p.atr_length)
-    now = state.swing.count - 1
-    _update_side(state.side[0], 1, swing.high_event, swing.high, state.swing, bar, p)
-    _update_side(state.side[1], -1, swing.low_event, swing.low, state.swing, bar, p)
+    _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
+    _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
     if state.trend != 0:
         _extend_trend(state, bar, now)
     out.bos = 0.0
@@ -265,15 +268,23 @@ def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    swing_step(state.swing, bar, p, state.swing_out)
+    _structure_follow(state, bar, state.swing_out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        structure_step(state, bars[i], p, out[i])
+        _structure_follow(state, bars[i], swings[i], p, out[i])
 
 
 # A concept that embeds this one takes these into its own parameters: {**STRUCTURE.defaults, ...}.
 STRUCTURE = Concept(
     name="structure",
     fields=FIELDS,
+    inner=(Inner(SWINGS),),
     events=("bos", "choch"),
     state=STRUCTURE_STATE,
     init=structure_init,

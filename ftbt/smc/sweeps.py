@@ -20,7 +20,7 @@ import numpy as np
 
 from ftbt.compiled import compiled
 from ftbt.ranges import Float, Int
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.ledger import RUN, SPENT, SWEPT, TAKEN, seen_low
 from ftbt.smc.liquidity import LIQUIDITY, TARGET_FIELDS, show_targets
 from ftbt.smc.pools import (
@@ -28,10 +28,11 @@ from ftbt.smc.pools import (
     MAX_RECLAIM,
     WAITING,
     emit_pool,
+    pools_follow,
     pools_init,
     pools_prepare,
-    pools_step,
 )
+from ftbt.smc.swings import SWINGS, swing_step
 
 # A taken pool until it is judged. Prices on the side of highs are negated.
 _TAKEN = np.dtype(
@@ -194,9 +195,9 @@ def _one_of(low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
-    pools_step(state, bar, p)
+def _follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings; see the module docstring for the rules."""
+    pools_follow(state, bar, swing, p)
     now = state.seen - 1
     _collect(state, bar, now)
     _judge(state, 1, bar, now, p)
@@ -224,14 +225,22 @@ def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    swing_step(state.swing, bar, p, state.swing_out)
+    _follow(state, bar, state.swing_out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        sweeps_step(state, bars[i], p, out[i])
+        _follow(state, bars[i], swings[i], p, out[i])
 
 
 SWEEPS = Concept(
     name="sweeps",
     fields=FIELDS,
+    inner=(Inner(SWINGS),),
     events=("sweep", "run", "low_sweeps", "high_sweeps"),
     state=SWEEPS_STATE,
     init=sweeps_init,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ftbt.compiled import compiled
-from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.swings import SWING_STATE, SWINGS, swing_init, swing_step
 
 # One side's last final turn: index 0 high, 1 low.
@@ -24,6 +24,7 @@ ZIGZAG_STATE = np.dtype(
     [
         ("swing", SWING_STATE),
         ("swing_out", SWINGS.out),
+        ("count", "i8"),  # bars seen
         ("turn", _TURN, (2,)),
         ("leg", "i8"),  # +1 the provisional turn is a high, -1 a low, 0 none yet
         ("price", "f8"),
@@ -86,11 +87,10 @@ def _since(price, now, bar):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def zigzag_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
-    swing_step(state.swing, bar, p, state.swing_out)
-    swing = state.swing_out
-    now = state.swing.count - 1
+def _follow(state, swing, p, out):  # type: ignore[no-untyped-def]
+    """Take the swings of one closed bar; see the module docstring for the rules."""
+    now = state.count
+    state.count = now + 1
     out.turn = 0.0
     first = 1 if state.leg >= 0 else -1
     for sign in (first, -first):
@@ -110,14 +110,22 @@ def zigzag_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def zigzag_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    swing_step(state.swing, bar, p, state.swing_out)
+    _follow(state, state.swing_out, p, out)
+
+
+@compiled
+def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
-        zigzag_step(state, bars[i], p, out[i])
+        _follow(state, swings[i], p, out[i])
 
 
 ZIGZAG = Concept(
     name="zigzag",
     fields=FIELDS,
+    inner=(Inner(SWINGS),),
     events=("turn",),
     state=ZIGZAG_STATE,
     init=zigzag_init,

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from line_contract import BASE_MS
 from smc_markets import market, names
 
 from ftbt.smc import ALL_LINES
-from ftbt.smc.base import Concept, Records, event_rows
+from ftbt.smc.base import Concept, Records, Stream, event_rows
 from ftbt.smc.ledger import (
     BREAKER,
     BROKEN,
@@ -56,10 +57,10 @@ LAST = 9  # the age of every other end
 def _ledger(name: str, place: str) -> tuple[Records, Records]:
     """All events of a concept on a market, and its state after the last bar."""
     concept = _concept(name)
-    parameters = concept.pack({})
-    state = concept.fresh(parameters)
-    out = np.zeros(len(market(place)), concept.out)
-    concept.run(state[0], market(place), parameters[0], out)
+    stream = Stream(concept, concept.pack({}), BASE_MS)
+    for i in range(len(market(place))):
+        stream.take(market(place)[i : i + 1])
+    state, _, _ = stream.memory
     return event_rows(concept, market(place)), state
 
 

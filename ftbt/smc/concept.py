@@ -1,0 +1,280 @@
+"""A concept: one compiled step over its state, and its outputs over whole series.
+
+How to write one is told in `base.py`, whose lines are made of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftbt.data.candles import Bars, frozen
+from ftbt.data.timeframe import Timeframe
+from ftbt.errors import InputError
+from ftbt.ranges import Range, check_values, record_type
+from ftbt.smc.aggregate import aggregate, hold
+
+Records = NDArray[np.void]
+Step = Callable[..., None]
+Make = Callable[["Concept", Records, Timeframe | None], Records]
+
+NAN = float("nan")
+
+
+def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
+    """Return the record of a concept's outputs: one float64 per line."""
+    return np.dtype([(name, "f8") for name in fields])
+
+
+class Inner(NamedTuple):
+    """A concept whose outputs another one reads.
+
+    Attributes:
+        concept: the one that is read; it has the reader's parameters of the same name, or its
+            defaults.
+        timeframe: the reader's parameter that names a higher timeframe for it, "" for the bars'
+            own. While there is no such timeframe - it is "", not longer than the bars or no
+            multiple of them - all its outputs are NaN.
+    """
+
+    concept: Concept
+    timeframe: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """One Smart-Money concept as compiled functions and record types.
+
+    Attributes:
+        name: unique, lower case.
+        fields: line name -> one sentence on its meaning and unit.
+        events: the lines that are non-zero only at the bar where something happens. On a higher
+            timeframe they show at the completing base bar only; all others are held.
+        state: record type of the memory.
+        init, step, run: see the module docstring.
+        inner: the concepts whose outputs `run` is given, in this order.
+        defaults: parameter -> default.
+        ranges: parameter -> range.
+        prepare: what compiled code can't do before the first bar, such as writing a time zone's
+            transitions into the state. Called as `prepare(state, parameters)`, both arrays of one
+            record, after `init`.
+    """
+
+    name: str
+    fields: Mapping[str, str]
+    events: tuple[str, ...]
+    state: np.dtype[np.void]
+    init: Step
+    step: Step
+    run: Step
+    defaults: Mapping[str, Any]
+    ranges: Mapping[str, Range]
+    inner: tuple[Inner, ...] = ()
+    prepare: Callable[[Records, Records], None] | None = None
+    out: np.dtype[np.void] = field(init=False)
+    parameters: np.dtype[np.void] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", output_type(self.fields))
+        # A first field of its own: without it numba takes a concept's record for a subtype of the
+        # record of a concept embedded in it, by an experimental feature that warns on use.
+        fields = [(f"of_{self.name}", "i8"), *record_type(self.ranges).descr]
+        object.__setattr__(self, "parameters", np.dtype(fields, align=True))
+        check_values(self.name, self.ranges, self.defaults)
+
+    @cached_property
+    def is_event(self) -> NDArray[np.bool_]:
+        """Of each output line whether it is one of the events."""
+        return np.array([name in self.events for name in self.lines])
+
+    @cached_property
+    def usual(self) -> Records:
+        """The defaults as `pack` returns them, to copy from."""
+        return self.pack({})
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the output lines."""
+        return tuple(self.fields)
+
+    @property
+    def params(self) -> tuple[tuple[str, Any], ...]:
+        """Backtrader params: the defaults and `timeframe` ("" is the data's own)."""
+        return (*self.defaults.items(), ("timeframe", ""))
+
+    def pack(self, values: Mapping[str, Any]) -> Records:
+        """Return checked parameters as one record; missing ones take their default."""
+        checked = check_values(self.name, self.ranges, {**self.defaults, **values})
+        record = np.zeros(1, self.parameters)
+        for name, value in checked.items():
+            record[name] = self.ranges[name].pack(value)
+        return record
+
+    def fresh(self, parameters: Records, base_ms: int = 0) -> Records:
+        """Return a state before the first bar of *base_ms* milliseconds, as an array of one record.
+
+        The length of the bars matters to concepts that build higher bars themselves: those have a
+        field `base_ms` in their state. 0: not known.
+        """
+        state = np.zeros(1, self.state)
+        self.init(state[0], parameters[0])
+        if self.prepare is not None:
+            self.prepare(state, parameters)
+        if "base_ms" in (self.state.names or ()):
+            state["base_ms"] = base_ms
+        return state
+
+    def compute(self, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
+        """Return the outputs at every bar of *bars*, shape (n,), on the bars' own timeframe.
+
+        The length of a bar is the shortest distance between two.
+        """
+        base_ms = int(np.diff(bars["time"]).min()) if len(bars) > 1 else 0
+        return self.run_over(bars, self.pack(values or {}), base_ms)
+
+    def inner_outputs(self, bars: Bars, parameters: Records, base_ms: int, make: Make) -> list[Any]:
+        """Return what `run` is given of the inner concepts, each of shape (n,).
+
+        Args:
+            bars: BAR array, shape (n,).
+            parameters: of this concept, from `pack`.
+            base_ms: length of a bar, 0: not known.
+            make: returns a concept's outputs under its parameters on a timeframe (None: the own).
+        """
+        found = []
+        for concept, parameter in self.inner:
+            given = concept.usual.copy()
+            for name in concept.ranges.keys() & self.ranges.keys():
+                given[name] = parameters[name]
+            frame = None
+            if parameter:
+                words: Any = self.ranges[parameter]
+                frame = longer(words.words[int(parameters[parameter][0])], base_ms)
+            if parameter and frame is None:
+                unknown = np.full((len(bars), len(concept.lines)), np.nan)
+                found.append(unknown.view(concept.out).reshape(-1))
+            else:
+                found.append(make(concept, given, frame))
+        return found
+
+    def run_over(
+        self,
+        bars: Bars,
+        parameters: Records,
+        base_ms: int,
+        inner: Sequence[Records] | None = None,
+    ) -> Records:
+        """Return the outputs at every bar of *base_ms* milliseconds.
+
+        Args:
+            bars: BAR array, shape (n,).
+            parameters: from `pack`.
+            base_ms: length of a bar.
+            inner: outputs of the inner concepts at these bars, where they are known already.
+        """
+        if inner is None:
+
+            def make(concept: Concept, given: Records, frame: Timeframe | None) -> Records:
+                return run_line(concept, bars, base_ms, given, frame)
+
+            inner = self.inner_outputs(bars, parameters, base_ms, make)
+        out = np.empty(len(bars), self.out)
+        state = self.fresh(parameters, base_ms)[0]
+        self.run(state, frozen(bars), *map(frozen, inner), parameters[0], out)
+        return out
+
+
+def event_rows(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
+    """Return the ledger of *concept*: everything that ever happened to its zones, in order.
+
+    The state of a concept with a ledger carries the records `events` (at least `kind`, `id`,
+    `origin`, `top`, `bottom`) and their number `n_events` for the current bar. Nothing is erased.
+
+    Returns:
+        Records of the concept's event type with `bar` (index at whose close it became known)
+        put in front, shape (number of events,).
+    """
+    parameters = concept.pack(values or {})
+    state = concept.fresh(parameters)
+    out = np.zeros(1, concept.out)
+    kind = concept.state["events"].base
+    rows: list[tuple[Any, ...]] = []
+    for i in range(len(bars)):
+        concept.step(state[0], bars[i], parameters[0], out[0])
+        rows.extend((i, *event) for event in state[0]["events"][: state[0]["n_events"]].tolist())
+    names = kind.names or ()
+    return np.array(rows, np.dtype([("bar", "i8"), *((name, kind[name]) for name in names)]))
+
+
+def higher(timeframe: str, base_ms: int) -> Timeframe | None:
+    """Return the higher timeframe of a line, None when it is the data's own.
+
+    Raises:
+        InputError: when it is finer than the data or no multiple of it.
+    """
+    if not timeframe:
+        return None
+    frame = Timeframe.parse(timeframe)
+    if frame.ms == base_ms:
+        return None
+    if frame.ms < base_ms or frame.ms % base_ms:
+        raise InputError(
+            f"timeframe={timeframe!r} can't be built from bars of {base_ms // 60_000} minutes:"
+            " it must be a multiple of them"
+        )
+    return frame
+
+
+def longer(timeframe: str, base_ms: int) -> Timeframe | None:
+    """Return the timeframe that bars of *base_ms* make up, None when they make up none."""
+    if not timeframe or base_ms <= 0:
+        return None
+    frame = Timeframe.parse(timeframe)
+    return frame if frame.ms > base_ms and frame.ms % base_ms == 0 else None
+
+
+def compute_line(
+    concept: Concept, bars: Bars, base_ms: int, values: Mapping[str, Any], timeframe: str = ""
+) -> Records:
+    """Return the outputs of *concept* at every base bar, on *timeframe* (completed bars only).
+
+    Args:
+        concept: what to compute.
+        bars: BAR array, shape (n,).
+        base_ms: length of a base bar.
+        values: parameters that differ from the defaults.
+        timeframe: "" for the bars' own, else for example `4h`.
+    """
+    return run_line(concept, bars, base_ms, concept.pack(values), higher(timeframe, base_ms))
+
+
+def run_line(
+    concept: Concept, bars: Bars, base_ms: int, parameters: Records, frame: Timeframe | None
+) -> Records:
+    """Return what `compute_line` returns, with *parameters* from `concept.pack`."""
+    if frame is None:
+        return concept.run_over(bars, parameters, base_ms)
+    high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+    return held(concept, concept.run_over(high_bars, parameters, frame.ms), last)
+
+
+def held(concept: Concept, high_out: Records, last: NDArray[np.int64]) -> Records:
+    """Return at every base bar what is known of a higher timeframe, shape (n,).
+
+    Args:
+        concept: whose outputs they are.
+        high_out: its outputs at the higher bars.
+        last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
+    """
+    # As a plain matrix: one compiled function for the records of all concepts.
+    width = len(concept.lines)
+    out = np.empty((len(last), width))
+    high: Any = high_out.view(np.float64).reshape(-1, width)
+    known: Any = last
+    hold(frozen(high), frozen(known), concept.is_event, out)
+    return out.view(concept.out).reshape(-1)
