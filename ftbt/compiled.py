@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Packages that neither hold compiled code nor anything that it takes in.
-_OUTSIDE = ("cli", "report", "robustness", "walkforward")
+_OUTSIDE = ("cli", "hyperliquid", "live", "localnet", "report", "robustness", "walkforward")
 _KEEP_SECONDS = 30 * 86_400
 
 
