@@ -97,6 +97,10 @@ class Rest:
             raise answer.wrong("an object")
         return {coin: answer.number(coin) for coin in answer.value if answer.has(coin)}
 
+    def book_time(self, coin: str) -> int:
+        """Return the market's time by the book of *coin*, ms."""
+        return self._read({"type": "l2Book", "coin": coin}, Priority.TRADE).whole("time")
+
     def candles(self, coin: str, interval: str, start: int, end: int) -> tuple[Row, ...]:
         """Return the candles that overlap [start, end] (ms), the forming one included."""
         wanted = {"coin": coin, "interval": interval, "startTime": start, "endTime": end}
