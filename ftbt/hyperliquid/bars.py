@@ -138,6 +138,11 @@ class BarBuilder:
             self._check(row)
             self._seen_later = max(self._seen_later, row.opened)
             known[row.opened] = row
+        forming = self._forming
+        if forming is not None and forming.opened in known:
+            # REST may know of a trade that the stream has not told.
+            told = known[forming.opened]
+            self._forming = told if told.trades > forming.trades else forming
         newest = max(known, default=0)
         made: list[Bar] = []
         while self.next_open <= max(closed_until, newest - self.step):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,6 +22,7 @@ WEIGHT_PER_MINUTE = 1200
 MARGIN = 0.85
 # The venue lets one action through in ten seconds once the account's requests are used up.
 _REFUSED_PAUSE_S = 10.0
+_MINUTE_S = 60.0
 
 
 class Priority(IntEnum):
@@ -31,8 +33,8 @@ class Priority(IntEnum):
     READ = 2
 
 
-# Part of each budget that stays for more urgent requests.
-_RESERVED = {Priority.PROTECT: 0.0, Priority.TRADE: 0.15, Priority.READ: 0.35}
+# Part of the weight that stays for more urgent requests.
+_RESERVED = {Priority.TRADE: 0.15, Priority.READ: 0.35}
 # Actions of the account that stay for cancels and stops, whatever is traded.
 _KEPT_ACTIONS = {Priority.PROTECT: 0, Priority.TRADE: 500, Priority.READ: 500}
 
@@ -100,10 +102,12 @@ class Budget:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._limit = WEIGHT_PER_MINUTE * margin
-        self._per_second = self._limit / 60.0
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
-        self._left, self._seen = self._limit, clock()
+        # When weight was or will be used, in order of time, and how much. The venue does not say
+        # how its minute runs; no minute of ours, wherever it begins, uses more than the limit.
+        self._uses: list[tuple[float, float]] = []
+        self._used = 0.0
         self._closed_until = 0.0
         self._actions_left: int | None = None
         self._waited, self._refused, self._limited = 0.0, 0, 0
@@ -111,9 +115,9 @@ class Budget:
     def spent(self) -> Spent:
         """Return the figures of now."""
         with self._lock:
-            self._refill()
+            self._forget()
             return Spent(
-                self._limit - self._left, self._limit, self._actions_left,
+                self._used, self._limit, self._actions_left,
                 self._waited, self._refused, self._limited,
             )  # fmt: skip
 
@@ -124,33 +128,30 @@ class Budget:
             RateLimitError: when that would take longer than *patience_s*; nothing is used then.
         """
         with self._lock:
-            self._refill()
+            self._forget()
             wait = self._wait(weight, priority)
             if wait > patience_s:
                 self._refused += 1
                 raise RateLimitError(
-                    f"too many requests from this machine: weight {self._limit - self._left:.0f}"
-                    f" of {self._limit:.0f} a minute is used, the next"
-                    f" {priority.name.lower()} request has to wait {wait:.0f} s"
+                    f"too many requests from this machine: weight {self._used:.0f} of"
+                    f" {self._limit:.0f} a minute is used, the next {priority.name.lower()} request"
+                    f" has to wait {wait:.0f} s"
                 )
             # Taken now, waited for below: who comes later waits for us as well.
-            self._left -= weight
+            self._use(weight, wait)
             self._waited += wait
         if wait > 0:
             self._sleep(wait)
 
     def add(self, weight: float) -> None:
-        """Count *weight* that is only known from the answer; it may leave the budget in debt."""
+        """Count *weight* that is only known from the answer; it may exceed the limit."""
         with self._lock:
-            self._refill()
-            self._left -= weight
+            self._use(weight, 0.0)
 
     def venue_said_stop(self, pause_s: float = 10.0) -> None:
-        """Note that the venue refused for its rate limit: nothing is left, for *pause_s*."""
+        """Note that the venue refused for its rate limit: only protection goes for *pause_s*."""
         with self._lock:
-            self._refill()
             self._limited += 1
-            self._left = min(self._left, 0.0)
             self._closed_until = max(self._closed_until, self._clock() + pause_s)
 
     # --- requests of the account ------------------------------------------------------------
@@ -186,18 +187,31 @@ class Budget:
             self._actions_left = min(0, self._actions_left or 0)
         return _REFUSED_PAUSE_S
 
-    # --- one bucket -------------------------------------------------------------------------
+    # --- the last minute --------------------------------------------------------------------
 
-    def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(self._limit, self._left + (now - self._seen) * self._per_second)
-        self._seen = now
+    def _use(self, weight: float, wait: float) -> None:
+        if weight:
+            insort(self._uses, (self._clock() + wait, weight))
+            self._used += weight
+
+    def _forget(self) -> None:
+        """Drop what was used more than a minute ago."""
+        past = bisect_right(self._uses, (self._clock() - _MINUTE_S, float("inf")))
+        if past:
+            del self._uses[:past]
+            self._used = sum(weight for _, weight in self._uses)
 
     def _wait(self, weight: float, priority: Priority) -> float:
-        closed = max(0.0, self._closed_until - self._clock())
-        reserved = min(_RESERVED[priority] * self._limit, self._limit - weight)
-        short = weight + max(reserved, 0.0) - self._left
-        # A protective request goes out although the margin is used up: the margin is for it.
-        if priority is Priority.PROTECT and short <= WEIGHT_PER_MINUTE - self._limit:
-            return 0.0
-        return max(closed, short / self._per_second)
+        """Return the seconds until a minute has room for *weight*."""
+        # A protective request goes out although our margin is used up: the margin is for it.
+        urgent = priority is Priority.PROTECT
+        allowed = WEIGHT_PER_MINUTE if urgent else self._limit * (1.0 - _RESERVED[priority])
+        excess = self._used + min(weight, allowed) - allowed
+        now = self._clock()
+        closed = 0.0 if urgent else max(0.0, self._closed_until - now)
+        for used_at, used in self._uses:
+            if excess <= 0:
+                break
+            excess -= used
+            closed = max(closed, used_at + _MINUTE_S - now)
+        return closed
