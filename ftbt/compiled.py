@@ -24,7 +24,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Packages that neither hold compiled code nor anything that it takes in.
-_OUTSIDE = ("cli", "deployment", "report", "robustness", "walkforward")
+_OUTSIDE = (
+    "cli", "deployment", "hyperliquid", "live", "localnet", "report", "robustness", "walkforward",
+)  # fmt: skip
 _KEEP_SECONDS = 30 * 86_400
 
 

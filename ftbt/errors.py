@@ -8,8 +8,10 @@
         * StrategyNotFound: give a name or path that exists
         * StrategyBroken: mend the strategy file (the original error is chained)
     * ExternalError: nothing of yours is wrong; the world is. Wait, then run again
-        * NetworkError: no connection, or the exchange does not answer
+        * NetworkError: no connection, or the exchange does not answer; nothing was done
+            * RateLimitError: asked too often; nothing was done
         * ExchangeError: the exchange answered that it will not
+        * OutcomeUnknown: an action was sent and no answer tells whether it was done
     * StorageError: disk full, permission, a file that cannot be read
     * IntegrityError: results that must agree do not; keep the folder, report it
 
@@ -60,8 +62,19 @@ class NetworkError(ExternalError):
     """No connection, or no answer in time, after all retries."""
 
 
+class RateLimitError(NetworkError):
+    """More requests than the exchange, or our own margin below its limit, allows now."""
+
+
 class ExchangeError(ExternalError):
     """The exchange answered, and the answer was no."""
+
+
+class OutcomeUnknown(ExternalError):  # noqa: N818 - reads as what happened
+    """An action left this machine and nothing tells whether the exchange carried it out.
+
+    It must never be sent again as a new action; `ftbt.hyperliquid.resolving` finds out.
+    """
 
 
 class StorageError(FtbtError):

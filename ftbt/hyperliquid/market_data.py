@@ -1,0 +1,341 @@
+"""The stream of closed bars of several coins: history first, then live, one group per timestamp.
+
+Two threads: one owns builders and barrier and turns messages into groups, one asks REST, so that a
+slow answer about one coin never delays another. Readers take whole groups under one lock; with
+several feeds a loop could otherwise see one coin's bar a turn before the others'.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ftbt.data.candles import Candles
+from ftbt.data.timeframe import MINUTE_MS, Timeframe
+from ftbt.errors import FtbtError, InputError, IntegrityError, NetworkError
+from ftbt.hyperliquid.answers import Node
+from ftbt.hyperliquid.barrier import Barrier, Group
+from ftbt.hyperliquid.bars import BarBuilder, Revision
+from ftbt.hyperliquid.clock import MarketClock
+from ftbt.hyperliquid.history import interval_of, load_history
+from ftbt.hyperliquid.records import Row
+from ftbt.hyperliquid.rest import Rest
+from ftbt.hyperliquid.sockets import Connected, Disconnected, Frame, Message, Socket, SocketOptions
+from ftbt.hyperliquid.subscriptions import Subscription, candle
+
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BarOptions:
+    """Waits of the market's time in ms, of the wall in seconds.
+
+    Attributes:
+        grace_ms: a bar is over for so long before REST is asked for it.
+        patience_ms: so long after a bar's end other coins wait for it.
+        fresh_ms: a bar that comes later than that after its end is old: nothing is traded on it.
+        again_s: between two questions about the same missing bar.
+        audit: compare each bar of the stream with REST afterwards.
+    """
+
+    grace_ms: int = 2_500
+    patience_ms: int = 15_000
+    fresh_ms: int = 2 * MINUTE_MS
+    again_s: float = 1.5
+    audit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGroup:
+    """A group of bars for the feeds.
+
+    Attributes:
+        group: the bars.
+        live: new enough to trade on; False for history and for what was missed meanwhile.
+    """
+
+    group: Group
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DataHealth:
+    """Figures for the status line.
+
+    Attributes:
+        connected: the socket stands.
+        last_bar: open of the newest group, ms.
+        late: coins that others have gone on without.
+        flat: bars in which nothing traded and of which the venue had no row.
+        revised: bars that REST told otherwise after they were handed out.
+        gaps: times that the connection was lost.
+    """
+
+    connected: bool
+    last_bar: int
+    late: frozenset[str]
+    flat: int
+    revised: int
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Rows of one coin, asked for at a time of the market; None when there was no answer."""
+
+    coin: str
+    asked_at: int
+    rows: tuple[Row, ...] | None
+
+
+class MarketData:
+    """Closed bars of *coins*, from *start* on and then for ever.
+
+    Args:
+        rest, clock: of the venue.
+        coins: what to listen to; all of one timeframe.
+        timeframe: of the bars.
+        start: open of the first bar, ms: what the lines need before their values are settled.
+        stored: candles for what the venue no longer has, by coin.
+        options, socket_options: waits.
+    """
+
+    def __init__(
+        self,
+        rest: Rest,
+        clock: MarketClock,
+        coins: tuple[str, ...],
+        timeframe: Timeframe,
+        start: int,
+        stored: Mapping[str, Candles] | None = None,
+        options: BarOptions | None = None,
+        socket_options: SocketOptions | None = None,
+    ) -> None:
+        if not coins or len(set(coins)) != len(coins):
+            raise InputError("market data need at least one coin, each once")
+        self.coins, self.timeframe = coins, timeframe
+        self.failure: BaseException | None = None
+        self._rest, self._clock = rest, clock
+        self._interval = interval_of(timeframe)
+        self._start, self._stored = start, dict(stored or {})
+        self._options = options or BarOptions()
+        wanted = [candle(coin, self._interval) for coin in coins]
+        # Trades tell a replay's time, and that a market is alive although its candle is silent.
+        wanted += [Subscription("trades", coin=coin) for coin in coins]
+        self._socket = Socket(rest.transport.endpoint, wanted, socket_options, "market data")
+        self._barrier = Barrier(coins, timeframe.ms, self._options.patience_ms)
+        self._builders: dict[str, BarBuilder] = {}
+        self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._asked: dict[str, float] = {}
+        self._ending = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            for work, name in ((self._work, "bars"), (self._ask, "bars by REST"))
+        ]
+        self._groups: deque[LiveGroup] = deque()
+        self._news = threading.Condition()
+        self._connected = False
+        self._flat = self._gaps = self._last_bar = 0
+        self.revised: list[Revision] = []
+
+    # --- the life of it -------------------------------------------------------------------------
+
+    def start(self, patience_s: float = 60.0) -> None:
+        """Listen, load the history, and begin; returns when all history is there to be read.
+
+        Raises:
+            InputError: an unknown coin. DataError: not enough history.
+            NetworkError, ExchangeError: the venue does not answer, or its socket does not.
+        """
+        universe = self._rest.universe()
+        for coin in self.coins:
+            universe.tradable(coin)  # the venue closes the socket without a word for others
+        # First the stream, then the history: nothing can fall between the two.
+        self._socket.start()
+        early = self._until_connected(patience_s)
+        self._load()
+        for message in early:
+            self._take(message)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End threads and connection."""
+        self._ending.set()
+        self._questions.put(None)
+        self._socket.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(5.0)
+        with self._news:
+            self._news.notify_all()
+
+    @property
+    def over(self) -> bool:
+        """Whether no more bars will come: stopped, or failed (`failure` says why)."""
+        return self._ending.is_set() or self.failure is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the stream stands and what was missed is being read."""
+        return self._connected
+
+    def health(self) -> DataHealth:
+        """Return the figures of now."""
+        return DataHealth(
+            self._connected, self._last_bar, self._barrier.late, self._flat,
+            len(self.revised), self._gaps,
+        )  # fmt: skip
+
+    # --- what readers take ----------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Tell whether a group can be taken without waiting."""
+        return bool(self._groups)
+
+    def take(self, wait_s: float) -> LiveGroup | None:
+        """Return the next group, waiting up to *wait_s* for it; None when there is none."""
+        with self._news:
+            if not self._groups and wait_s > 0 and not self.over:
+                self._news.wait(wait_s)
+            return self._groups.popleft() if self._groups else None
+
+    # --- history --------------------------------------------------------------------------------
+
+    def _until_connected(self, patience_s: float) -> list[Message]:
+        """Return what the socket said up to its first connection."""
+        deadline = time.monotonic() + patience_s
+        said: list[Message] = []
+        last = "no connection"
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                message = self._socket.messages.get(timeout=min(left, 0.5))
+                said.append(message)
+                if isinstance(message, Connected):
+                    return said
+                if isinstance(message, Disconnected):
+                    last = message.reason
+        self._socket.stop()
+        raise NetworkError(f"the exchange's WebSocket does not answer: {last}")
+
+    def _load(self) -> None:
+        now = self._market_now()
+        for coin in self.coins:
+            history = load_history(
+                self._rest, coin, self.timeframe, self._start, now, self._stored.get(coin)
+            )
+            self._flat += history.flat
+            for bar in history.bars:
+                self._barrier.add(bar)
+            self._builders[coin] = BarBuilder(
+                coin, self._interval, self.timeframe.ms, history.bars[-1]
+            )
+        self._publish(self._barrier.release(now), live=False)
+
+    def _market_now(self) -> int:
+        """Return the market's time; a replay that has shown no trade yet tells it by its book."""
+        self._clock.saw(self._rest.book_time(self.coins[0]))
+        return self._clock.now()
+
+    # --- the thread of bars ---------------------------------------------------------------------
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run *work*; a thread that ends by an error ends the data, not only itself."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - handed on to whoever reads
+            self.failure = error
+            with self._news:
+                self._news.notify_all()
+
+    def _work(self) -> None:
+        while not self._ending.is_set():
+            if not self._socket.alive:
+                raise IntegrityError("the thread of the market data's socket has ended")
+            with suppress(queue.Empty):
+                self._take(self._socket.messages.get(timeout=_TICK_S))
+            with suppress(queue.Empty):
+                while True:
+                    self._learn(self._answers.get_nowait())
+            self._look()
+            now = self._clock.now()
+            self._publish(self._barrier.release(now), now=now)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Connected):
+            self._connected = True
+            if message.number > 1:
+                self._ask_for(self.coins)  # what happened meanwhile
+        elif isinstance(message, Disconnected):
+            self._connected = False
+            self._gaps += 1
+            for builder in self._builders.values():
+                builder.broken()
+        elif message.channel == "trades":
+            self._see_trades(message)
+        elif message.channel == "candle":
+            self._see_candle(message)
+
+    def _see_trades(self, frame: Frame) -> None:
+        trades = Node(frame.data, "trades").items()
+        self._clock.saw(max((trade.whole("time") for trade in trades), default=0))
+
+    def _see_candle(self, frame: Frame) -> None:
+        row = Row.read(Node(frame.data, "candle"))
+        builder = self._builders.get(row.coin)
+        if builder is None or row.interval != self._interval:
+            return
+        self._clock.saw(row.opened)  # what has begun is not in the future
+        for bar in builder.frame(row, frame.received):
+            self._barrier.add(bar)
+            if self._options.audit:
+                self._questions.put(row.coin)
+
+    def _learn(self, answer: _Answer) -> None:
+        if answer.rows is None:
+            return
+        builder = self._builders[answer.coin]
+        self.revised += builder.revisions(answer.rows)
+        for bar in builder.rows(answer.rows, answer.asked_at, time.monotonic()):
+            self._barrier.add(bar)
+
+    def _look(self) -> None:
+        """Ask REST for what the stream does not tell."""
+        now = self._clock.now()
+        due = [c for c, b in self._builders.items() if b.due(now, self._options.grace_ms)]
+        self._ask_for(tuple(due))
+
+    def _ask_for(self, coins: tuple[str, ...]) -> None:
+        moment = time.monotonic()
+        for coin in coins:
+            if moment - self._asked.get(coin, float("-inf")) >= self._options.again_s:
+                self._asked[coin] = moment
+                self._questions.put(coin)
+
+    def _publish(self, groups: list[Group], *, live: bool = True, now: int = 0) -> None:
+        if not groups:
+            return
+        step, fresh = self.timeframe.ms, self._options.fresh_ms
+        made = [LiveGroup(group, live and now - (group.opened + step) <= fresh) for group in groups]
+        self._last_bar = groups[-1].opened
+        with self._news:
+            self._groups.extend(made)
+            self._news.notify_all()
+
+    # --- the thread of questions ----------------------------------------------------------------
+
+    def _ask(self) -> None:
+        while (coin := self._questions.get()) is not None:
+            builder = self._builders[coin]
+            asked_at = self._clock.now()
+            begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
+            rows: tuple[Row, ...] | None = None
+            with suppress(FtbtError):  # no answer proves nothing; it is asked again when due
+                rows = self._rest.candles(coin, self._interval, begin, asked_at)
+            self._answers.put(_Answer(coin, asked_at, rows))
