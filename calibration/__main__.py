@@ -123,7 +123,7 @@ def _about(seed: int, done: int, planned: int) -> dict[str, Any]:
 
 
 def _write(found: dict[str, Any], asked: argparse.Namespace) -> None:
-    text = json.dumps(found, indent=1, sort_keys=True) + "\n"
+    text = json.dumps(found, indent=1) + "\n"
     atomic_write(asked.results / RESULT, text)
     print(f"\n{asked.results / RESULT}: {found['about']['done']} pipelines")
     for name, one in found["scenarios"].items():

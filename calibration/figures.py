@@ -18,6 +18,8 @@ FORMAT = 1
 STATES = ("PASS", "INCONCLUSIVE", "FAIL", "NOT JUDGED")
 LEVEL = 0.05
 MOST_FALSE, LEAST_FOUND = 0.05, 0.80
+# Scenarios that differ by the strength of their edge alone.
+ON_CURVE = ("zero", "edge_0.5", "edge_1.0", "edge_1.5", "edge_2.0")
 P_VALUES = ("psr_2012", "psr_2025", "spa_p", "pbo_p", "loss_p", "entries_p")
 Row = Mapping[str, Any]
 
@@ -58,8 +60,22 @@ def figures(rows: Sequence[Row], about: Mapping[str, Any]) -> dict[str, Any]:
         "strengths": {name: {f"{key:g}": value for key, value in own.items()}
                       for name, own in STRENGTHS.items()},
         "targets": {"most_false": MOST_FALSE, "least_found": LEAST_FOUND},
+        "pass_at_1.5": _pass_at(1.5, found),
         "scenarios": found,
     }  # fmt: skip
+
+
+def _pass_at(sharpe: float, found: Mapping[str, Any]) -> float | None:
+    """Return the PASS rate at a measured Sharpe ratio, by straight lines; None beyond the curve."""
+    points = sorted(
+        (one["sharpe"]["mean"], one["states"]["PASS"]["rate"])
+        for name in ON_CURVE
+        if (one := found[name])["sharpe"]["count"]
+    )
+    ratios, rates = [x for x, _ in points], [y for _, y in points]
+    if not ratios or not ratios[0] <= sharpe <= ratios[-1]:
+        return None
+    return round(float(np.interp(sharpe, ratios, rates)), 4)
 
 
 def _scenario(scenario: Scenario, rows: Sequence[Row]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibration.figures import STATES
+from calibration.figures import ON_CURVE, STATES
 from ftbt.data.files import atomic_with, atomic_write
 
 TEMPLATE = Path(__file__).with_name("page_template.md")
@@ -20,7 +20,6 @@ _COLOURS = {
     "NOT JUDGED": "#777777",
 }
 _MARKS = {"PASS": "o", "INCONCLUSIVE": "s", "FAIL": "^", "NOT JUDGED": "x"}
-_ON_CURVE = ("zero", "edge_0.5", "edge_1.0", "edge_1.5", "edge_2.0")
 _HARD = ("H0 audit", "H0 costs", "H0 trades", "H1", "H2", "H3", "H4")
 Found = Mapping[str, Any]
 
@@ -28,7 +27,7 @@ Found = Mapping[str, Any]
 def publish(found: Found, folder: Path) -> list[Path]:
     """Write the JSON, the curve and the page into *folder*; return their paths."""
     paths = [folder / name for name in (DATA, CURVE, PAGE)]
-    atomic_write(paths[0], json.dumps(found, indent=1, sort_keys=True) + "\n")
+    atomic_write(paths[0], json.dumps(found, indent=1) + "\n")
     atomic_with(paths[1], lambda path: draw(found, path))
     atomic_write(paths[2], page(found))
     return paths
@@ -48,7 +47,7 @@ def draw(found: Found, path: Path) -> None:
     with mpl.rc_context({"svg.hashsalt": "ftbt", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = figure.add_subplot()
-        own = [one for name in _ON_CURVE if (one := found["scenarios"][name])["sharpe"]["count"]]
+        own = [one for name in ON_CURVE if (one := found["scenarios"][name])["sharpe"]["count"]]
         x = [one["sharpe"]["mean"] for one in own]
         for state in STATES:
             got = [one["states"][state] for one in own]
@@ -102,6 +101,17 @@ def page(found: Found) -> str:
         strategies=_strategies(found),
         gates="\n".join(_gates(name, one) for name, one in shown.items()),
         p_values=_p_values(found),
+        between=_between(found),
+    )
+
+
+def _between(found: Found) -> str:
+    share = found["pass_at_1.5"]
+    if share is None:
+        return ""
+    return (
+        "The measured points do not lie at 1.5 exactly; the straight line between the nearest two"
+        f" has a PASS rate of {share:.1%} there.\n"
     )
 
 

@@ -9,7 +9,7 @@ really reached is measured again in every calibration and published beside each 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from calibration.pipeline import Size, Task
@@ -38,6 +38,7 @@ class Scenario:
         target: annual Sharpe ratio that the edge is meant to be worth; None: no edge at all.
         count: pipelines, a multiple of the number of strategies.
         words: for people.
+        trials: of each window; None: as usual.
     """
 
     name: str
@@ -45,16 +46,18 @@ class Scenario:
     target: float | None
     count: int
     words: str
+    trials: int | None = None
 
 
 SCENARIOS = (
-    Scenario("null", "sample", None, 300, "no edge: costs make every strategy lose"),
+    Scenario("null", "sample", None, 200, "no edge: costs make every strategy lose"),
     Scenario("null_garch", "garch", None, 100, "no edge, another kind of market"),
-    Scenario("zero", "sample", 0.0, 200, "an edge that just pays the costs"),
-    Scenario("edge_0.5", "sample", 0.5, 80, "an edge worth 0.5"),
-    Scenario("edge_1.0", "sample", 1.0, 80, "an edge worth 1.0"),
-    Scenario("edge_1.5", "sample", 1.5, 200, "an edge worth 1.5"),
-    Scenario("edge_2.0", "sample", 2.0, 80, "an edge worth 2.0"),
+    Scenario("zero", "sample", 0.0, 100, "an edge that just pays the costs"),
+    Scenario("edge_0.5", "sample", 0.5, 40, "an edge worth 0.5"),
+    Scenario("edge_1.0", "sample", 1.0, 40, "an edge worth 1.0"),
+    Scenario("edge_1.5", "sample", 1.5, 160, "an edge worth 1.5"),
+    Scenario("edge_2.0", "sample", 2.0, 40, "an edge worth 2.0"),
+    Scenario("edge_1.5_wide", "sample", 1.5, 20, "the same with three times the trials", 60),
 )
 
 
@@ -96,6 +99,7 @@ def tasks(
             for step, strategy in enumerate(ROTATION):
                 number = block * len(ROTATION) + step
                 drift = strength(strategy, one.target)
-                task = Task(one.name, number, one.generator, strategy, drift, seed, size or Size())
+                own_size = size or replace(Size(), trials=one.trials or Size().trials)
+                task = Task(one.name, number, one.generator, strategy, drift, seed, own_size)
                 found.append((number, place, task))
     return [task for _, _, task in sorted(found, key=lambda item: item[:2])]

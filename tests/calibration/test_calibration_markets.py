@@ -87,8 +87,8 @@ def test_what_is_planted_does_not_depend_on_later_bars():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("garsch", 1, DAYS, "shock", 0.0), "did you mean garch"),
-        (("garch", 1, DAYS, "schock", 0.0), "did you mean shock"),
+        (("garsch", 1, DAYS, "shock", 0.0), "did you mean 'garch'"),
+        (("garch", 1, DAYS, "schock", 0.0), "did you mean 'shock'"),
         (("garch", 1, DAYS, "shock", 4.0), "edge must be from -3 to 3, not 4"),
         (("garch", 1, DAYS, "shock", float("nan")), "edge must be from -3 to 3, not nan"),
     ],

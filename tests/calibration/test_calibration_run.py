@@ -35,7 +35,7 @@ def _without_time(row: dict) -> dict:
 
 
 def test_pipelines_run_resume_and_are_judged_again(tmp_path: Path):
-    """Rows come from the real walk-forward and verdict, once each; kept evidence gives them again."""
+    """Rows come from the real walk-forward, once each; kept evidence gives them again."""
     few = _few(2)
     rows = Rows(tmp_path, 3, TINY)
     told: list[Progress] = []
