@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check bench docs clean
+.PHONY: help run test test-slow check bench calibrate docs clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: $(VENV)/.dev ## style, types, import contracts
 
 bench: $(VENV)/.dev ## the benchmarks: ratios, measured in one run
 	$(BIN)/python -m benchmarks
+
+calibrate: $(VENV)/.dev ## whole pipelines with and without an edge: how often is each verdict right (hours)
+	$(BIN)/python -m calibration --jobs $(JOBS)
 
 docs: $(VENV)/.dev ## rebuild the reference pages that are made from the code
 	$(BIN)/python -m docs.build

@@ -1,7 +1,8 @@
 """`python -m docs.build`: make the reference pages that follow from the code.
 
 Some facts already stand in the code: help texts, lines and their parameters, strategies and their
-ranges, the terms of the report. Their pages are made here, so that nothing is written twice.
+ranges, the terms of the report. Their pages are made here, so that nothing is written twice. The
+page on calibration is made from its published figures.
 `--check` writes nothing and ends with exit code 1 when a page is not what the code says today.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import click
 
 from docs import schema
+from calibration import page as calibration
 from docs.words import GLOSSARY, PARAMETERS, TIMEFRAME
 from ftbt.cli.main import COMMANDS, cli
 from ftbt.data.timeframe import Timeframe
@@ -334,6 +336,14 @@ def attributes_of(cls: type) -> dict[str, str]:
     return found
 
 
+# --- calibration.md ------------------------------------------------------------------------------
+
+
+def calibration_page() -> str:
+    """Return `calibration.md`, from the published figures beside it."""
+    return calibration.page(calibration.load(REFERENCE))
+
+
 # -------------------------------------------------------------------------------------------------
 
 
@@ -353,6 +363,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "comparison-and-matrix.md": lambda: schema.several_page(
         _made("ftbt/robustness/compare_runs.py")
     ),
+    "calibration.md": calibration_page,
 }
 
 

@@ -26,6 +26,8 @@ from ftbt.robustness.panel import Floats, Ints
 
 # Shares of a sum's scale below which two results differ by the order of addition only.
 _ROUNDING = 1e-12
+# Numbers per chunk of placements: bounds the memory.
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,27 +166,51 @@ def random_entries(
 def _place(part: SymbolTrades, simulations: int, rng: np.random.Generator) -> Floats:
     """Return the total of each random placement, shape (simulations,)."""
     spans, bars = part.spans, len(part.prices) - 1
-    totals = np.empty(simulations)
+    count = len(spans)
     apart = not part.overlapping and int(spans.sum()) <= bars
-    for i in range(simulations):
+    totals = np.empty(simulations)
+    step = max(1, _CHUNK // count)
+    for first in range(0, simulations, step):
+        some = min(step, simulations - first)
         if apart:
-            order = rng.permutation(len(spans))
+            order = rng.random((some, count)).argsort(axis=1, kind="stable")
             start = _without_overlap(spans[order], bars, rng)
         else:
-            order = np.arange(len(spans))
-            start = rng.integers(0, bars - spans + 1)
-        exits = part.prices[start + spans[order]]
-        moves = part.side[order] * (exits / part.prices[start] - 1.0)
-        totals[i] = np.dot(part.scale[order], moves - part.cost[order])
+            order = np.broadcast_to(np.arange(count), (some, count))
+            start = rng.integers(0, bars - spans + 1, (some, count))
+        moves = part.side[order] * (part.prices[start + spans[order]] / part.prices[start] - 1.0)
+        earned = part.scale[order] * (moves - part.cost[order])
+        totals[first : first + some] = earned.sum(axis=1)
     return totals
 
 
 def _without_overlap(spans: Ints, bars: int, rng: np.random.Generator) -> Ints:
-    """Return start bars of the spans in their order; all ways to spread the free bars are alike."""
-    free = bars - int(spans.sum())
-    slots = np.sort(rng.choice(free + len(spans), len(spans), replace=False))
-    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(spans[:-1])))
-    return np.asarray(slots - np.arange(len(spans)) + before, dtype=np.int64)
+    """Return start bars of the spans in their order; all ways to spread the free bars are alike.
+
+    Args:
+        spans: one placement a row, all of the same sum, shape (rows, n).
+        bars: to place them on.
+        rng: source of randomness.
+    """
+    rows, count = spans.shape
+    free = bars - int(spans[0].sum())
+    slots = _combinations(free + count, count, rows, rng)
+    return slots - np.arange(count) + np.cumsum(spans, axis=1) - spans
+
+
+def _combinations(among: int, count: int, rows: int, rng: np.random.Generator) -> Ints:
+    """Return *count* different numbers below *among* a row, rising, all choices alike."""
+    # Few of many: draw freely, and draw again the rows in which a number came twice.
+    if count * count > 2 * among:
+        drawn = [rng.choice(among, count, replace=False) for _ in range(rows)]
+        return np.sort(np.array(drawn, np.int64), axis=1)
+    made = np.empty((rows, count), np.int64)
+    open_rows = np.arange(rows)
+    while len(open_rows):
+        drawn_again = np.sort(rng.integers(among, size=(len(open_rows), count)), axis=1)
+        made[open_rows] = drawn_again
+        open_rows = open_rows[(np.diff(drawn_again, axis=1) == 0).any(axis=1)]
+    return made
 
 
 def permutation_test(

@@ -23,6 +23,7 @@ from scipy.special import ndtr, ndtri
 
 from ftbt.errors import InputError
 from ftbt.robustness.checks import Floats, as_series, in_range, one_of, varies, whole
+from ftbt.robustness.kernels import follow_blocks
 
 Ints = NDArray[np.int64]
 Statistic = Callable[[Floats], Floats]  # (samples, n) -> (samples,)
@@ -55,9 +56,7 @@ def stationary_indices(n: int, length: float, samples: int, rng: np.random.Gener
     anywhere = rng.integers(n, size=(samples, n))
     starts = rng.random((samples, n)) < p
     starts[:, 0] = True
-    since = np.arange(n) - np.maximum.accumulate(np.where(starts, np.arange(n), 0), axis=1)
-    block = np.cumsum(starts, axis=1) - 1
-    return np.asarray((np.take_along_axis(anywhere, block, axis=1) + since) % n, dtype=np.int64)
+    return follow_blocks(anywhere, starts)
 
 
 def circular_indices(n: int, length: int, samples: int, rng: np.random.Generator) -> Ints:

@@ -1,7 +1,9 @@
 """The soft gates of the scorecard: they can take a PASS away, and decide nothing else.
 
 S2 (walk-forward efficiency) is shown for information only: on simulated histories it tells skill
-from luck worse than the record's own t-statistic, whatever the threshold.
+from luck worse than the record's own t-statistic, whatever the threshold. S6 (drawdown) asks about
+size, not about luck, and decides only for a user who tightened it. The other thresholds are such
+that nearly all records with a real edge meet them: decision record 0016.
 """
 
 from __future__ import annotations
@@ -120,24 +122,30 @@ def _plateau(found: Parameters | None, thresholds: Thresholds) -> Gate:
     shares = [one.plateau_share for one in own if math.isfinite(one.plateau_share)]
     medians = [one.permutation_median for one in own if math.isfinite(one.permutation_median)]
     share, median = min(shares, default=NAN), min(medians, default=NAN)
-    words = f"at least {least:.0%} of the neighbours hold up, median trial above {above:g}"
-    peak = (
-        f"the chosen parameters are a peak rather than a plateau ({share:.0%} of their neighbours"
-        f" hold up, the median trial has an annual Sharpe ratio of {median:.2f})"
-    )
+    counts = "plateau" in thresholds.tightened_names
+    words = f"median trial above {above:g}"
+    if counts:
+        words += f", at least {least:.0%} of the neighbours hold up"
+    near = f"{share:.0%} of the neighbours hold up" if shares else "too few neighbours to judge"
     missing = "nothing was searched" if not own else "the chosen parameters have too few neighbours"
+    peak = (
+        "the chosen parameters are a peak: the median trial has an annual Sharpe ratio of"
+        f" {median:.2f} in training ({near})"
+    )
+    holds = not counts or (bool(shares) and share >= least)
+    known = bool(medians) and not (counts and not shares)
     return _soft(
         ("S3", "Parameter plateau"),
-        share,
-        f"{share:.0%} of the neighbours hold up; median trial: annual Sharpe {median:.2f}",
-        (least, words, thresholds.source("plateau")),
-        share >= least and median > above if shares and medians else None,
+        median,
+        f"median trial: annual Sharpe {median:.2f}; {near}",
+        (above, words, thresholds.source("permutation_median")),
+        (median > above and holds) if known else None,
         (
-            "the neighbours of the chosen parameters do nearly as well",
+            "the typical parameters make a profit in training too, not only the best ones",
             peak,
             missing,
         ),
-        damage=0.5 * (1.0 - share / least) if shares and least > 0.0 else 0.0,
+        damage=0.5 * (above - median) if medians else 0.0,
     )
 
 
@@ -184,16 +192,23 @@ def _random_entries(found: Snooping, thresholds: Thresholds) -> Gate:
 
 
 def _drawdown(found: PathRisk | None, thresholds: Thresholds) -> Gate:
+    """Return S6: soft where the user tightened its threshold, else for information.
+
+    How deep it falls is a matter of size: half the size, half the drawdown, and the same luck.
+    """
     name = ("S6", "Drawdown that 19 of 20 histories stay within")
     own = 1.0 if found is None else found.limit
+    asked = "drawdown" in thresholds.tightened_names
+    weight = "soft" if asked else "information"
     limit = min(thresholds["drawdown"], own)
     words = f"at most {limit:.0%}" if limit < 1.0 else "no limit was set"
+    words += "" if asked or not limit < 1.0 else " (the account's own limit; information only)"
     threshold = (limit, words, thresholds.source("drawdown"))
     reasons_missing = (
         "there is no record to draw histories from" if found is None else "no limit was set"
     )
     if found is None or not limit < 1.0:
-        return _soft(name, NAN, "", threshold, None, ("", "", reasons_missing))
+        return _soft(name, NAN, "", threshold, None, ("", "", reasons_missing), weight=weight)
     value = found.rows[0].depth_p95
     fall = f"one history in twenty falls by {value:.0%} or more; the limit is {limit:.0%}"
     return _soft(
@@ -204,6 +219,7 @@ def _drawdown(found: PathRisk | None, thresholds: Thresholds) -> Gate:
         value <= limit,
         (fall, fall, ""),
         damage=0.5 * (value - limit) / (1.0 - limit),
+        weight=weight,
     )
 
 

@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 # system, which costs more than the arithmetic.
 CHUNK = 1 << 14
 # A variance below this share of the mean square is what rounding leaves of none.
-_NO_VARIANCE = 1e-11
+NO_VARIANCE = 1e-11
 
 
 def as_panel(returns: ArrayLike, *, rows: int = 2, trials: int = 1) -> Floats:
@@ -65,7 +65,7 @@ def sharpe_of_sums(count: ArrayLike, sums: Floats, squares: Floats) -> Floats:
     n = np.asarray(count, dtype=np.float64)
     mean = sums / n
     apart = squares - mean * sums
-    flat = apart <= _NO_VARIANCE * squares
+    flat = apart <= NO_VARIANCE * squares
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = mean / np.sqrt(apart / (n - 1.0))
     ratio[flat] = 0.0

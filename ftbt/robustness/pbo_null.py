@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ftbt.robustness.checks import in_range, whole
-from ftbt.robustness.panel import Floats, as_panel
+from ftbt.robustness.kernels import overfit_and_lost
+from ftbt.robustness.panel import NO_VARIANCE, Floats, as_panel
 from ftbt.robustness.pbo import (
     Blocks,
     Metric,
@@ -183,6 +184,10 @@ def _shares(
         members = members[np.sort(rng.choice(len(members), halves, replace=False))]
     trials = made.sums.shape[1]
     overfit = lost = 0
+    if metric == "sharpe":
+        rows = made.rows * (len(made.sums) // 2)
+        overfit, lost = overfit_and_lost(members, made.sums, made.squares, rows, NO_VARIANCE)
+        return overfit / (2 * len(members)), lost / (2 * len(members))
     for _, one, other in metric_pairs(made, members, metric):
         for inside, outside in ((one, other), (other, one)):
             _, ranks, _, reached = choose(inside, outside)

@@ -26,7 +26,7 @@ from ftbt.robustness.candle_variants import noisy_bars
 from ftbt.robustness.checks import varies
 from ftbt.robustness.of_run import YEAR, RunArrays, deepest
 from ftbt.robustness.panel import Floats, Ints, sharpe_of
-from ftbt.walkforward.evaluate import Evaluation, evaluate
+from ftbt.walkforward.evaluate import Outline, outline
 from ftbt.walkforward.inputs import Inputs
 from ftbt.walkforward.pieces import Piece, SymbolPieces
 
@@ -129,14 +129,14 @@ class Reruns:
 
     def _evaluate(
         self, test: WindowTest, sleeves: Sleeves, pieces: Pieces, settings: Settings | None
-    ) -> Evaluation:
+    ) -> Outline:
         # The dice of a strategy that throws some are the trial's own, as in the run.
         seed = self.inputs.experiment.search.seed
         sequence = np.random.SeedSequence(seed, spawn_key=(test.number, test.trial))
         dice = int(sequence.generate_state(1, np.uint32)[0])
         random.seed(dice)
         np.random.seed(dice)  # noqa: NPY002 - the global generator is the one that strategies use
-        return evaluate(
+        return outline(
             sleeves,
             pieces,
             settings or self.inputs.settings,
@@ -144,7 +144,7 @@ class Reruns:
             allocation=self.inputs.ensemble.allocation,
         )
 
-    def _chain(self, made: Mapping[int, Evaluation]) -> Curve:
+    def _chain(self, made: Mapping[int, Outline]) -> Curve:
         """Return the windows chained on the run's own bars; flat over failed windows."""
         capital = self.arrays.capital
         equity = np.empty(len(self.arrays.time))
@@ -160,7 +160,7 @@ class Reruns:
             equity[own] = np.concatenate(([start], found.equity))[last] * (level / start)
             level = float(equity[own][-1])
         returns = daily_returns(self.arrays.time, equity, capital)[1]
-        return Curve(equity, returns, sum(len(one.trades) for one in made.values()))
+        return Curve(equity, returns, sum(one.trades for one in made.values()))
 
     def depth(self, curve: Curve) -> float:
         """Return the deepest drawdown of a curve, >= 0."""

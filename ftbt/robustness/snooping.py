@@ -48,6 +48,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from ftbt.errors import InputError
 from ftbt.robustness.bootstrap import block_length, chunks, stationary_indices
 from ftbt.robustness.checks import as_series, in_range, one_of, varying_columns, whole
+from ftbt.robustness.kernels import count_rows
 from ftbt.robustness.panel import Flags, Floats, Ints, as_panel, columns_per_chunk
 
 Studentise = Literal["hansen", "pooled", "none"]
@@ -218,8 +219,7 @@ def drawn_counts(n: int, block: float, resamples: int, seed: int) -> Floats:
     made = np.empty((resamples, n))
     first = 0
     for some in chunks(resamples, n):
-        drawn = stationary_indices(n, block, some, rng) + n * np.arange(some)[:, None]
-        made[first : first + some] = np.bincount(drawn.ravel(), minlength=some * n).reshape(some, n)
+        made[first : first + some] = count_rows(stationary_indices(n, block, some, rng))
         first += some
     return made
 

@@ -98,7 +98,11 @@ class Inputs:
 
 
 def prepare(
-    experiment: Experiment, *, store: Path | None = None, experiment_file: str | None = None
+    experiment: Experiment,
+    *,
+    store: Path | None = None,
+    experiment_file: str | None = None,
+    markets: Mapping[str, Sequence[Market]] | None = None,
 ) -> Inputs:
     """Return the inputs of a run.
 
@@ -106,6 +110,7 @@ def prepare(
         experiment: what is asked.
         store: folder of the candle store; None is the default one.
         experiment_file: name of the file it came from, for the command that repeats it.
+        markets: segments of each of the experiment's symbols, instead of what its `[data]` names.
 
     Raises:
         InputError: anything that the experiment names and that cannot be used.
@@ -117,7 +122,8 @@ def prepare(
         experiment.strategy, timeframe, Allocation(**experiment.allocation.given())
     )
     plan = plan_of(experiment.walk_forward, timeframe, ensemble.warmup_bars(timeframe))
-    markets = load_symbols(experiment.data, store)
+    if markets is None:
+        markets = load_symbols(experiment.data, store)
     clock = clock_of(list(markets.values()))
     windows = lay_windows(clock.bars, plan)
     require_windows(windows, clock.bars, plan, timeframe)

@@ -38,7 +38,7 @@ def clean_slate(strategy: StrategyRef | type[Any]) -> Iterator[type[Any]]:
         yield strategy.load()
     finally:
         for name in sys.modules.keys() - others:
-            if _is_users(sys.modules[name], strategy.path):
+            if _is_users(sys.modules[name], strategy.path, _folder_of(strategy.path)):
                 # Backtrader and the engines keep classes for ever; what they refer to need not
                 # live as long.
                 vars(sys.modules.pop(name)).clear()
@@ -47,15 +47,21 @@ def clean_slate(strategy: StrategyRef | type[Any]) -> Iterator[type[Any]]:
 
 def users_modules(path: str) -> list[str]:
     """Return the names of the loaded modules that are the user's: *path* and those beside it."""
-    return [name for name, module in list(sys.modules.items()) if _is_users(module, path)]
+    folder = _folder_of(path)
+    return [name for name, module in list(sys.modules.items()) if _is_users(module, path, folder)]
 
 
-def _is_users(module: ModuleType | None, path: str) -> bool:
+def _folder_of(path: str) -> str:
+    return f"{os.path.dirname(path)}{os.sep}"  # noqa: PTH120 - as `__file__` is: text
+
+
+def _is_users(module: ModuleType | None, path: str, folder: str) -> bool:
     file = file_of(module)
+    if not file.startswith(folder):
+        return False
     if file == path:
         return True
-    beside = file.startswith(f"{os.path.dirname(path)}{os.sep}")  # noqa: PTH120 - asked often
-    return beside and not is_library(file) and getattr(module, "__name__", "") != "__main__"
+    return not is_library(file) and getattr(module, "__name__", "") != "__main__"
 
 
 def is_library(file: str) -> bool:

@@ -1,0 +1,123 @@
+"""Running the pipelines on several processes, resumable at any moment.
+
+Pipelines of one number share their path without an edge, so a process takes all of a number. It
+adds each row as it is made; who runs what, and when, changes no row.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from calibration.evidence import keep
+from calibration.pipeline import Task, assessed, row_of
+from calibration.rows import Rows
+
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a calibration is.
+
+    Attributes:
+        done, every: pipelines.
+        rate: pipelines a minute of this execution; NaN before the first.
+        minutes_left: estimated; NaN while unknown.
+    """
+
+    done: int
+    every: int
+    rate: float
+    minutes_left: float
+
+
+Told = Callable[[Progress], None]
+
+
+def run(
+    tasks: Sequence[Task], rows: Rows, jobs: int, told: Told, evidence: Path | None = None
+) -> None:
+    """Run those of *tasks* that have no row yet.
+
+    Args:
+        tasks: all pipelines.
+        rows: where rows are kept.
+        jobs: processes; 1 runs them in this one.
+        told: now and then how far it is.
+        evidence: folder that keeps the assessments, see `calibration.evidence`; None: nowhere.
+
+    Raises:
+        KeyboardInterrupt: by Ctrl-C; finished pipelines are kept.
+    """
+    known = rows.read()
+    groups = [
+        group
+        for _, each in groupby(tasks, key=lambda one: one.number)
+        if (group := [one for one in each if one.key not in known])
+    ]
+    watch = _Watch(tasks, rows, told, sum(one.key in known for one in tasks))
+    if jobs == 1:
+        for group in groups:
+            for task in group:
+                _run_group([task], rows, evidence)
+                watch.tell()
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_ctrl_c)
+    try:
+        open_groups: set[Future[None]] = {
+            pool.submit(_run_group, group, rows, evidence) for group in groups
+        }
+        while open_groups:
+            done, open_groups = wait(open_groups, POLL_SECONDS, FIRST_COMPLETED)
+            for one in done:
+                one.result()
+            watch.tell()
+    except BaseException:
+        for process in list((pool._processes or {}).values()):  # noqa: SLF001 - no public name
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _leave_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_group(group: Sequence[Task], rows: Rows, evidence: Path | None) -> None:
+    parent = os.getppid()
+    for task in group:
+        if multiprocessing.parent_process() is not None and os.getppid() != parent:
+            return  # nobody waits any more
+        found, seconds = assessed(task)
+        if evidence is not None:
+            keep(evidence, task, found, seconds)
+        rows.add([row_of(task, found, seconds)])
+
+
+class _Watch:
+    def __init__(self, tasks: Sequence[Task], rows: Rows, told: Told, before: int) -> None:
+        self.wanted = {one.key for one in tasks}
+        self.rows, self.told, self.before = rows, told, before
+        self.began = time.monotonic()
+        self.last = -1
+
+    def tell(self) -> None:
+        """Tell how many rows there are, when that changed."""
+        done = len(self.wanted & self.rows.read().keys())
+        if done == self.last:
+            return
+        self.last = done
+        minutes = (time.monotonic() - self.began) / 60.0
+        fresh = done - self.before
+        rate = fresh / minutes if fresh and minutes > 0.0 else float("nan")
+        self.told(Progress(done, len(self.wanted), rate, (len(self.wanted) - done) / rate))
