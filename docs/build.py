@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from docs import schema
 from calibration import page as calibration
+from docs import schema
 from docs.words import GLOSSARY, PARAMETERS, TIMEFRAME
 from ftbt.cli.main import COMMANDS, cli
 from ftbt.data.timeframe import Timeframe

@@ -107,7 +107,9 @@ class Server:
     async def _handle(self, request: web.Request, path: str) -> web.StreamResponse:
         raw = await request.read()
         kind = request.content_type
-        if not (kind == "application/json" or (kind.startswith("application/") and "+json" in kind)):
+        if not (
+            kind == "application/json" or (kind.startswith("application/") and "+json" in kind)
+        ):
             return web.Response(status=415, text=_NOT_TYPED)
         try:
             body = _parse(raw)

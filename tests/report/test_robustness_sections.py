@@ -207,7 +207,9 @@ def test_nothing_is_promised() -> None:
         source = source_of(build())
         pages += [repr(one.build(source)) for one in (BY_ANCHOR["verdict"], BY_ANCHOR["scorecard"])]
     for text in pages:
-        assert not re.search(r"\bsafe\b|guarante|risk-free(?! rate)|proven|robust strateg", text, re.I)
+        assert not re.search(
+            r"\bsafe\b|guarante|risk-free(?! rate)|proven|robust strateg", text, re.I
+        )
 
 
 def test_no_value_is_a_python_one() -> None:
