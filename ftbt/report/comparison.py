@@ -210,6 +210,7 @@ def _adjusted(found: RunComparison) -> Table:
         note="Alone: one-sided, as if no other run had been made. The others allow for all runs"
         " here. Deflated: by the compared runs; strict: by every trial that other runs made on"
         " these data, as the ledger counts them (Looks).",
+        stacked=True,
     )
 
 

@@ -48,7 +48,7 @@ def render_matrix(found: Matrix) -> str:
                 "matrix",
                 "Does it hang on the lengths?",
                 matrix_blocks.blocks(found),
-                "Each cell is a whole walk-forward. One good pair is luck; an area of them is not.",
+                "Each cell is a whole walk-forward. A lone good pair is likely luck.",
             ),
             built("runs", "The runs", _runs(found), "Each can be looked at and judged by itself."),
         ],

@@ -25,6 +25,7 @@ from report_runs import Plot, write_run
 
 from ftbt.data.timeframe import DAY_MS, MINUTE_MS
 from ftbt.report import page as page_module
+from ftbt.report import render as render_module
 from ftbt.report.assessed import NOT_ASSESSED, days_and_years, figures, p_value, sentence
 from ftbt.report.blocks import Figure, Fold, Notice
 from ftbt.report.figures import counted, relations, rows
@@ -251,21 +252,28 @@ def test_a_run_without_an_assessment_is_whole() -> None:
 
 
 @pytest.mark.usefixtures("narrow_only")
-def test_words_of_a_user_stay_words() -> None:
+def test_words_of_a_user_stay_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Strategy, parameter and symbol names with HTML in them are shown, not executed."""
+    shown = ("verdict", "scorecard", "snooping", "parameters", "regimes", "limits")
+    monkeypatch.setattr(render_module, "SECTIONS", tuple(BY_ANCHOR[one] for one in shown))
     text = page_of(source_of(made.hostile(EVIL)))
 
     assert "<script>alert" not in text
     assert "alert(1)</script>" not in text
     assert len(re.findall(r"<script\b", text)) == 1
     assert "<b>" not in text
-    for anchor in ("verdict", "scorecard", "snooping", "parameters", "regimes", "limits"):
+    for anchor in shown:
         assert EVIL in unescape(section(text, anchor))
 
 
 @pytest.mark.usefixtures("narrow_only")
-def test_the_stored_assessment_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+def test_the_stored_assessment_gives_the_same_bytes_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """robustness.json holds all of it: read back elsewhere, the page is the very same."""
+    # The sections that judge, and those that tell what lies in the folder.
+    shown = ("verdict", "scorecard", "snooping", "stress", "limits", "reproduce")
+    monkeypatch.setattr(render_module, "SECTIONS", tuple(BY_ANCHOR[one] for one in shown))
     found = made.failing()
     folder = write_run(tmp_path / "run-1", Plot(windows=1, trades=4))
     write_assessment(folder, found)
@@ -273,6 +281,9 @@ def test_the_stored_assessment_gives_the_same_bytes_in_another_process(tmp_path:
     code = (
         "import sys; from pathlib import Path; from ftbt.report import page, render, theme;"
         " page.LAYOUTS = (theme.NARROW,);"
+        f" own = {shown!r};"
+        " by = {one.anchor: one for one in render.SECTIONS};"
+        " render.SECTIONS = tuple(by[one] for one in own);"
         f" Path('there.html').write_text(render.render(Path({str(folder)!r})), encoding='utf-8')"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77"}

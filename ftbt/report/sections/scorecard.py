@@ -77,8 +77,6 @@ def _table(found: Assessment) -> Table:
             Column("Outcome", numeric=False),
             Column("Measured", numeric=False),
             Column("Needed", numeric=False),
-            Column("Weight", numeric=False),
-            Column("Source of the threshold", numeric=False),
         ],
         [_row(gate) for gate in ordered],
         stacked=True,
@@ -88,11 +86,10 @@ def _table(found: Assessment) -> Table:
 def _row(gate: Gate) -> list[Cell | str]:
     return [
         Cell(f"{gate.id} · {gate.name}", detail=sentence(gate.reason)),
-        Cell(gate.outcome.upper(), f"outcome {TONES[gate.outcome]}"),
+        Cell(gate.outcome.upper(), f"outcome {TONES[gate.outcome]}", detail=WEIGHTS[gate.weight]),
         Cell(words(gate.shown) or "n/a", detail=_interval(gate)),
-        words(gate.threshold),
-        Cell(WEIGHTS[gate.weight], "muted"),
-        Cell(gate.source, "muted"),
+        # Beside the threshold: columns of their own would be cut off on most screens.
+        Cell(words(gate.threshold), detail=gate.source),
     ]
 
 
