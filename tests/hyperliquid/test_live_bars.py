@@ -75,6 +75,15 @@ def take_all(data, count, patience_s=10.0):
     return found
 
 
+def cut_off(net, data, seconds=1.0):
+    """Let the exchange be away for some seconds; return when the connection is lost."""
+    net.control("/server/refuse", {"seconds": seconds})
+    deadline = time.monotonic() + 5
+    while data.connected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not data.connected
+
+
 def must_be_research(groups, research):
     """Assert that bars are those of the candles, bit for bit, and consecutive."""
     for coin in COINS:
@@ -112,7 +121,7 @@ def test_what_a_broken_connection_missed_is_filled_and_is_not_live(net, open_dat
     take_all(data, WARM_UP - 1)
     net.step(2)
     groups = take_all(data, 2)
-    net.control("/server/refuse", {"seconds": 0.5})
+    cut_off(net, data)
     net.step(5)
     groups += take_all(data, 5, 20.0)
     assert [taken.live for taken in groups[2:]] == [False] * 4 + [True]
@@ -366,7 +375,7 @@ def test_live_is_said_with_the_first_live_bar_and_taken_back(net, open_data):
     data = open_data()
 
     def outage():
-        net.control("/server/refuse", {"seconds": 1.0})
+        cut_off(net, data)
         time.sleep(0.6)
         net.step(4)
 
