@@ -301,6 +301,8 @@ class MarketData:
         if answer.rows is None:
             return
         builder = self._builders[answer.coin]
+        # What has begun is not in the future: after an outage this tells how old bars are.
+        self._clock.saw(max((row.opened for row in answer.rows), default=0))
         self.revised += builder.revisions(answer.rows)
         for bar in builder.rows(answer.rows, answer.asked_at, time.monotonic()):
             self._barrier.add(bar)

@@ -283,10 +283,13 @@ class Socket:
                 self.messages.get_nowait()
 
     def _close(self) -> None:
-        current, self._socket = self._socket, None
+        current: Any = self._socket
+        self._socket = None
         if current is not None:
             with suppress(OSError, websocket.WebSocketException):
                 current.close(timeout=1)
+            # After a close frame the library counts as closed but keeps its socket open.
+            current.shutdown()
 
 
 def _is_ack(one: Subscription, data: Any) -> bool:

@@ -91,9 +91,7 @@ class Transport:
             ExchangeError: refused.
             OutcomeUnknown: it may have been carried out or may yet be.
         """
-        # A protective action must not wait for its turn behind a queue of reads.
-        patience = 0.0 if priority is Priority.PROTECT else self._timeouts.turn
-        self.budget.take(action_weight(items), priority, patience)
+        self.budget.take(action_weight(items), priority, self._timeouts.turn)
         return self._post("/exchange", body)
 
     def _session(self) -> requests.Session:

@@ -24,6 +24,7 @@ from ftbt.hyperliquid.sending import Sender
 from ftbt.hyperliquid.transport import Timeouts, Transport
 from ftbt.localnet.process import Key, Localnet, test_key
 
+STRETCH = {"start": "2024-01-01", "end": "2024-01-15"}
 QUICK = Timeouts(connect=1.0, read=0.7, turn=5.0)
 HURRIED = Patience(poll_s=0.05, grace_s=0.4, least_looks=3, longest_s=6.0)
 

@@ -16,9 +16,7 @@ _HERE = Path(__file__).parent
 if str(_HERE) not in sys.path:
     sys.path.append(str(_HERE))
 
-from client_kit import Client, ClientMaker, make_client  # noqa: E402
-
-STRETCH = {"start": "2024-01-01", "end": "2024-01-15"}
+from client_kit import STRETCH, Client, ClientMaker, make_client  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from ftbt.errors import (
     RateLimitError,
     StorageError,
 )
+from ftbt.hyperliquid.budget import Priority
 from ftbt.hyperliquid.orders import Grouping, Tif
 from ftbt.hyperliquid.outcomes import Reason, State
 from ftbt.hyperliquid.resolving import Resolver
@@ -87,7 +88,7 @@ def test_a_bracket_waits_for_its_parent(client):
 
 def test_refusals_are_told_per_order(client):
     """One order of a batch is refused, the other rests."""
-    crossing = client.order("BTC", buy=True, price="90000", size="0.0002", tif=Tif.ALO)
+    crossing = client.order("BTC", buy=True, price="50000", size="0.001", tif=Tif.ALO)
     found = client.sender.place([crossing, deep(client)], "two")
     assert [one.state for one in found] == [State.REFUSED, State.RESTING]
     assert found[0].reason is Reason.CROSSED
@@ -218,7 +219,7 @@ def test_an_order_that_never_arrived_is_known_to_be_none(client, net, fault):
 
     assert outcome.state is State.REFUSED
     assert "never reached" in outcome.text
-    late = client.transport.act(sent.body, 1, 0)  # the bytes arrive after all
+    late = client.transport.act(sent.body, 1, Priority.PROTECT)  # the bytes arrive after all
     assert "duplicate nonce" in late["response"]
     assert client.position("BTC") == 0
 
@@ -236,7 +237,7 @@ def test_a_resting_order_whose_answer_was_lost_is_found(client, net):
 def test_a_refused_order_whose_answer_was_lost_is_known(client, net):
     """The exchange keeps a record of the refusal."""
     net.fault("commit_then_drop", match=ORDER)
-    crossing = client.order("BTC", buy=True, price="90000", size="0.0002", tif=Tif.ALO)
+    crossing = client.order("BTC", buy=True, price="50000", size="0.001", tif=Tif.ALO)
     (outcome,) = client.resolver.resolve(lose(client, crossing))
     assert outcome.state is State.REFUSED
     assert client.rest.open_orders(client.account) == ()
@@ -294,7 +295,7 @@ def test_an_order_that_can_not_be_burnt_is_settled_by_its_expiry(client, net):
     (outcome,) = client.resolver.resolve(sent)
     assert outcome.state is State.REFUSED
     assert client.sender.clock() > sent.expires_after
-    late = client.transport.act(sent.body, 1, 0)
+    late = client.transport.act(sent.body, 1, Priority.PROTECT)
     assert "expired" in late["response"].lower()
 
 
