@@ -73,9 +73,9 @@ def localnet(
     """
     from ftbt.localnet.interventions import number  # noqa: PLC0415
     from ftbt.localnet.options import DEFAULT_FUNDS, Options  # noqa: PLC0415
-    from ftbt.localnet.process import test_key  # noqa: PLC0415
+    from ftbt.localnet.process import named_key  # noqa: PLC0415
 
-    user = test_key("user")
+    user = named_key("user")
     paid = {address: number(usd, "--fund") for address, usd in _funds(funds)}
     paid.setdefault(user.address, DEFAULT_FUNDS)
     options = Options(
@@ -131,9 +131,9 @@ def _serve(options: Options, seconds: float | None) -> int:
 
 def _greet(options: Options, server: Server, control: Control) -> None:
     from ftbt.data.timeframe import show_ms  # noqa: PLC0415
-    from ftbt.localnet.process import test_key  # noqa: PLC0415
+    from ftbt.localnet.process import named_key  # noqa: PLC0415
 
-    key, venue = test_key("user"), server.host.venue
+    key, venue = named_key("user"), server.host.venue
     coins = ", ".join(venue.core.by_coin)
     pace = "standing still" if options.paused else f"speed {options.speed:g}"
     lines = [

@@ -57,7 +57,7 @@ class Key:
         return f"<Key {self.address}>"
 
 
-def test_key(name: str) -> Key:
+def named_key(name: str) -> Key:
     """Return the throw-away account called *name*: worthless everywhere but here."""
     secret = "0x" + bytes(keccak(f"ftbt localnet {name}".encode())).hex()
     return Key(Account.from_key(secret).address.lower(), secret)
@@ -107,7 +107,7 @@ class Localnet:
         self.url = f"http://{HOST}:{port}"
         self.ws_url = f"ws://{HOST}:{port}/ws"
         self.control_url = f"http://{HOST}:{control_port}"
-        self.user = test_key("user")
+        self.user = named_key("user")
         self.pid = process.pid
         self._process = process
 
@@ -188,14 +188,14 @@ def localnet(
 
     Args:
         options: None is the synthetic market at the speed of the wall clock. The account
-            `test_key("user")` is always funded; limits, speed and the rest are as asked.
+            `named_key("user")` is always funded; limits, speed and the rest are as asked.
         markets: candles to replay instead of those that *options* name.
 
     Raises:
         ExternalError: the server does not start.
     """
     asked = options or Options()
-    user = test_key("user").address
+    user = named_key("user").address
     if user not in dict(asked.funds):
         asked = replace(asked, funds=((user, DEFAULT_FUNDS), *asked.funds))
     with tempfile.TemporaryDirectory(prefix="ftbt-localnet-") as folder:
