@@ -273,6 +273,8 @@ class Control:
             self.host.ip.enabled = bool(body["ip"])
         if "address" in body:
             self.host.address.enabled = bool(body["address"])
+        if "idle_seconds" in body:
+            self.server.hub.idle_seconds = float(body["idle_seconds"])
         if "exhaust" in body:
             user = address(body["exhaust"])
             volume = self.host.venue.core.account(user).volume

@@ -69,7 +69,6 @@ KINDS: dict[str, str] = {
     "ws_refuse": "connect",
     "ws_no_ack": "subscribe",
     "ws_error_frame": "subscribe",
-    "ws_silence": "socket",
     "ws_delay_pong": "pong",
     "ws_drop": "frame",
     "ws_duplicate": "frame",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import websocket
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 from hyperliquid.info import Info
@@ -15,7 +19,7 @@ from hyperliquid.info import Info
 from ftbt.backtest.settings import Settings
 from ftbt.data.candles import Candles, Funding, make_bars
 from ftbt.data.market import Market, instrument_for
-from ftbt.data.timeframe import HOUR_MS, MINUTE_MS, Timeframe
+from ftbt.data.timeframe import HOUR_MS, MINUTE_MS, Timeframe, from_ms
 from ftbt.localnet.core import Behaviour
 from ftbt.localnet.options import Options, build
 from ftbt.localnet.orders import Request, Trigger
@@ -86,8 +90,6 @@ def venue_of(
 
 
 def _text(time: int) -> str:
-    from ftbt.data.timeframe import from_ms
-
     return from_ms(time).isoformat()
 
 
@@ -152,17 +154,28 @@ def running(*markets: Market, **options: Any) -> Iterator[Localnet]:
     """Run a local exchange over *markets*, standing still unless *options* say otherwise."""
     asked = {"paused": True, "settings": FLAT, "begin": _text(START + 40 * FRAME), **options}
     with localnet(Options(**asked), markets or [wave("BTC", 40_000, 400)]) as net:
-        yield net
+        try:
+            yield net
+        finally:
+            while _clients:
+                _clients.pop().session.close()
 
 
-def info_of(net: Localnet, *, socket: bool = False) -> Info:
+_clients: list[Any] = []
+
+
+def info_of(net: Localnet, *, socket: bool = False, timeout: float = 10) -> Info:
     """Return the SDK's Info."""
-    return Info(net.url, skip_ws=not socket, timeout=10)
+    one = Info(net.url, skip_ws=not socket, timeout=timeout)
+    _clients.append(one)
+    return one
 
 
-def exchange_of(net: Localnet, key: Key, **more: Any) -> Exchange:
+def exchange_of(net: Localnet, key: Key, timeout: float = 10, **more: Any) -> Exchange:
     """Return the SDK's Exchange for *key*."""
-    return Exchange(Account.from_key(key.secret), net.url, timeout=10, **more)
+    one = Exchange(Account.from_key(key.secret), net.url, timeout=timeout, **more)
+    _clients.extend([one, one.info])
+    return one
 
 
 def new_user(net: Localnet, name: str, usd: int = 10_000) -> Key:
@@ -178,8 +191,6 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     Raises:
         AssertionError: it never was.
     """
-    import time
-
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = condition()
@@ -187,3 +198,69 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError("it did not happen")
+
+
+class Socket:
+    """A bare WebSocket client that keeps every frame it gets."""
+
+    def __init__(self, net: Localnet) -> None:
+        self._socket = websocket.WebSocket()
+        try:
+            self._socket.connect(net.ws_url, timeout=5)
+        except Exception:
+            self._socket.shutdown()
+            raise
+        self.frames: list[dict[str, Any]] = []
+        self.closed: str | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        self._socket.settimeout(None)
+        line = self._socket.sock
+        while self.closed is None:
+            try:
+                opcode, data = self._socket.recv_data()
+            except (OSError, websocket.WebSocketException) as error:
+                if line is not None:
+                    line.close()
+                self.closed = self.closed or f"cut: {error}"
+                return
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                code = int.from_bytes(data[:2], "big")
+                self.closed = f"{code} {data[2:].decode()}"
+                return
+            self.frames.append(json.loads(data))
+
+    def send(self, message: Any) -> None:
+        """Send a message as JSON."""
+        self._socket.send(json.dumps(message))
+
+    def subscribe(self, kind: str, **more: Any) -> dict[str, Any]:
+        """Subscribe and return the acknowledgement."""
+        self.send({"method": "subscribe", "subscription": {"type": kind, **more}})
+        return until(
+            lambda: next(
+                (
+                    f for f in self.of("subscriptionResponse")
+                    if f["data"]["subscription"]["type"] == kind
+                ),
+                None,
+            )
+        )  # fmt: skip
+
+    def of(self, channel: str) -> list[dict[str, Any]]:
+        """Return the frames of *channel* so far."""
+        return [frame for frame in list(self.frames) if frame["channel"] == channel]
+
+    def wait(self, channel: str, count: int = 1) -> list[dict[str, Any]]:
+        """Return the frames of *channel* once there are at least *count*."""
+        return until(lambda: self.of(channel) if len(self.of(channel)) >= count else None)
+
+    def close(self) -> None:
+        """Leave."""
+        self.closed = self.closed or "left"
+        line = self._socket.sock
+        self._socket.close()
+        if line is not None:
+            line.close()
