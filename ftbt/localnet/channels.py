@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class UnknownCoin(Exception):  # noqa: N818 - reads as what happened
     """The venue closes the socket without a word."""
 
 
-def _fields(required: dict[str, Parser], defaults: dict[str, tuple[Parser, Any]]) -> Parser:
+def _fields(required: Mapping[str, Parser], defaults: Mapping[str, tuple[Parser, Any]]) -> Parser:
     optional = {name: parser for name, (parser, _) in defaults.items()}
     read = w.record({"type": w.text, **required}, optional, strict=False)
 
@@ -98,12 +98,6 @@ class Frame:
 
     channel: str
     data: Any
-
-
-def _fills(host: Host, sub: Subscription, fills: list[dict[str, Any]], *, first: bool) -> Frame:
-    shown = aggregate(fills) if sub["aggregateByTime"] else fills
-    data: dict[str, Any] = {"user": sub["user"], "fills": shown}
-    return Frame("userFills", {"isSnapshot": True, **data} if first else data)
 
 
 def _l2(host: Host, sub: Subscription) -> Frame:
@@ -181,7 +175,8 @@ def _trades(host: Host, sub: Subscription) -> Frame:
 
 def _fills_snapshot(host: Host, sub: Subscription) -> Frame:
     newest = host.venue.core.fills[sub["user"]][-MAX_FILLS:][::-1]
-    return _fills(host, sub, newest, first=True)
+    shown = aggregate(newest) if sub["aggregateByTime"] else newest
+    return Frame("userFills", {"isSnapshot": True, "user": sub["user"], "fills": shown})
 
 
 def _fundings(host: Host, sub: Subscription) -> Frame:

@@ -15,7 +15,7 @@ from aiohttp import web
 from ftbt.errors import FtbtError, InputError
 from ftbt.localnet.faults import KINDS
 from ftbt.localnet.interventions import Interventions, number
-from ftbt.localnet.server import HOST, Server
+from ftbt.localnet.server import HOST, Server, port_of
 from ftbt.localnet.sockets import Connection, dumps
 from ftbt.localnet.wireform import Unreadable, address
 
@@ -46,7 +46,7 @@ class Control:
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, port)
         await site.start()
-        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr] # noqa: SLF001
+        self.port = port_of(site)
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -273,6 +273,8 @@ class Control:
             self.host.ip.enabled = bool(body["ip"])
         if "address" in body:
             self.host.address.enabled = bool(body["address"])
+        if "idle_seconds" in body:
+            self.server.hub.idle_seconds = float(body["idle_seconds"])
         if "exhaust" in body:
             user = address(body["exhaust"])
             volume = self.host.venue.core.account(user).volume

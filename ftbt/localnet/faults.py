@@ -27,7 +27,7 @@ ACTION_TEXTS = {
         "Too many cumulative requests sent (10001 > 10000) for cumulative volume traded $0.00."
         " Place taker orders to free up 1 request per USDC traded."
     ),
-    "agent_unknown": "User or API Wallet 0x0000000000000000000000000000000000000000 does not exist.",
+    "agent_unknown": f"User or API Wallet 0x{'0' * 40} does not exist.",
     "schedule_refused": (
         "Cannot set scheduled cancel time until enough volume traded. Required: $1000000."
         " Traded: $0.00."
@@ -69,7 +69,6 @@ KINDS: dict[str, str] = {
     "ws_refuse": "connect",
     "ws_no_ack": "subscribe",
     "ws_error_frame": "subscribe",
-    "ws_silence": "socket",
     "ws_delay_pong": "pong",
     "ws_drop": "frame",
     "ws_duplicate": "frame",

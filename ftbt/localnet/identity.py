@@ -83,9 +83,8 @@ class Identity:
 
         *name* may end with ` valid_until <ms>`. Returns the refusal, None when done.
         """
-        if address in self.users or (
-            (known := self.agents.get(address)) and known.master != master
-        ):
+        known = self.agents.get(address)
+        if address in self.users or (known is not None and known.master != master):
             return "Extra agent already used."
         valid = now + _LONGEST_VALIDITY_MS
         match = _VALID_UNTIL.match(name)

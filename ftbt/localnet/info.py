@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ class Query:
     answer: Callable[[Host, dict[str, Any]], Any]
 
 
-def _fields(required: dict[str, Parser], optional: dict[str, Parser] | None = None) -> Parser:
+def _fields(required: Mapping[str, Parser], optional: Mapping[str, Parser] | None = None) -> Parser:
     return w.record(required, optional, strict=False)
 
 

@@ -119,9 +119,10 @@ class CoinMarket:
 
     def _bar(self, index: int) -> Bar:
         row = self.base[index]
-        prices = [from_float(row[name]) for name in ("open", "high", "low", "close")]
+        first, high, low, last = (from_float(row[n]) for n in ("open", "high", "low", "close"))
         units = Decimal(int(np.rint(row["volume"] * 10.0**self._decimals)))
-        return Bar(int(row["time"]), self.base_ms, *prices, units.scaleb(-self._decimals))
+        volume = units.scaleb(-self._decimals)
+        return Bar(int(row["time"]), self.base_ms, first, high, low, last, volume)
 
     # --- what is known of the coin --------------------------------------------------------
 

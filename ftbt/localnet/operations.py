@@ -77,7 +77,7 @@ def _cancel(host: Host, user: str, action: Action) -> Answer:
         (one["a"], one["o"]) if "a" in one else (one["asset"], one["cloid"])
         for one in action["cancels"]
     ]
-    statuses = []
+    statuses: list[Any] = []
     for asset, key in pairs:
         coin = _coin(host, asset)
         order = host.venue.find_live(user, key)
@@ -236,10 +236,8 @@ def _approve_agent(host: Host, user: str, action: Action) -> Answer:
 def _approve_builder(host: Host, user: str, action: Action) -> Answer:
     rate = action["maxFeeRate"]
     try:
-        if not rate.endswith("%"):
-            raise ValueError
-        units = Decimal(rate[:-1]) * _BUILDER_FEE_UNIT
-    except (ArithmeticError, ValueError):
+        units = Decimal(rate.removesuffix("%")) * _BUILDER_FEE_UNIT
+    except ArithmeticError:
         raise Refused("Invalid builder fee rate.") from None
     if not 0 <= units <= _MAX_BUILDER_FEE:
         raise Refused("Builder fee rate is too high.")
@@ -265,8 +263,8 @@ def _sub_transfer(host: Host, user: str, action: Action) -> Answer:
     sub = action["subAccountUser"]
     if host.identity.acts_for(user, sub) is None:
         raise Refused(f"Vault not registered: {sub}")
-    pair = (user, sub) if action["isDeposit"] else (sub, user)
-    return _settle(host.venue.send(*pair, action["usd"] * MICRO))
+    source, to = (user, sub) if action["isDeposit"] else (sub, user)
+    return _settle(host.venue.send(source, to, action["usd"] * MICRO))
 
 
 def _reserve(host: Host, user: str, action: Action) -> Answer:
@@ -280,7 +278,7 @@ def _reserve(host: Host, user: str, action: Action) -> Answer:
 
 def _abstraction(host: Host, user: str, action: Action) -> Answer:
     asked = action["abstraction"]
-    host.venue.core.account(user).abstraction = _ABSTRACTIONS.get(asked, asked)
+    host.venue.core.account(user).abstraction = _ABSTRACTIONS.get(asked, str(asked))
     return _done()
 
 

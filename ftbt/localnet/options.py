@@ -11,7 +11,6 @@ import numpy as np
 
 from ftbt.backtest.settings import Settings
 from ftbt.data.market import Market
-from ftbt.data.resolve import load_markets
 from ftbt.data.timeframe import Timeframe, parse_time, show_ms, to_ms
 from ftbt.errors import ConfigError, DataError
 from ftbt.localnet.assets import assets_of
@@ -76,6 +75,8 @@ def load(options: Options) -> list[Market]:
     Raises:
         InputError, DataError, StorageError: as `load_markets`; several stretches are refused.
     """
+    from ftbt.data.resolve import load_markets  # noqa: PLC0415 - slow; not needed with markets
+
     found: list[Market] = []
     start = None if options.start is None else parse_time(options.start)
     end = None if options.end is None else parse_time(options.end)

@@ -35,7 +35,7 @@ class Placing:
         A refusal that concerns the whole batch is returned alone.
         """
         for request in requests:
-            refusal = self._static(user, request, grouping)
+            refusal = self._static(request, grouping)
             if refusal is not None:
                 asset = self.core.by_coin[request.coin]
                 return [{"error": refusal.message(asset.index)}]
@@ -44,7 +44,7 @@ class Placing:
         tied = grouping == "positionTpsl"
         return [self.submit(user, request, position_tpsl=tied)[0] for request in requests]
 
-    def _static(self, user: str, request: Request, grouping: str) -> Refusal | None:
+    def _static(self, request: Request, grouping: str) -> Refusal | None:
         asset = self.core.by_coin[request.coin]
         trigger = request.trigger
         if grouping != "na":

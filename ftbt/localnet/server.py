@@ -60,7 +60,7 @@ class Server:
         assert self._runner is not None
         self._site = web.TCPSite(self._runner, HOST, self.port)
         await self._site.start()
-        self.port = self._site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr] # noqa: SLF001
+        self.port = port_of(self._site)
 
     async def _watch_idle(self) -> None:
         while True:
@@ -194,6 +194,13 @@ class Server:
         elif fault.name in ("partial_body", "wrong_length"):
             return await _broken(request, answer, fault.name)
         return _response(status, answer)
+
+
+def port_of(site: web.TCPSite) -> int:
+    """Return the port that *site* listens on: the way to learn which one was free."""
+    server = site._server  # noqa: SLF001 - aiohttp tells it in no other way
+    assert isinstance(server, asyncio.Server)
+    return int(server.sockets[0].getsockname()[1])
 
 
 class Json:

@@ -164,7 +164,7 @@ def book(
     venue: Venue, coin: str, figures: int | None, mantissa: int | None, depth: int = 20
 ) -> dict[str, Any]:
     """Return the answer to `l2Book`."""
-    sides = []
+    sides: list[list[dict[str, Any]]] = []
     for is_ask in (False, True):
         levels = venue.matching.levels(coin, is_ask)
         if figures is not None:

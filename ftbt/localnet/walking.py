@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from ftbt.localnet.core import Core
+from ftbt.localnet.core import LIQUIDATOR, Core
 from ftbt.localnet.liquidation import Liquidation
 from ftbt.localnet.matching import Matching
 from ftbt.localnet.numbers import ZERO
@@ -118,7 +118,8 @@ class Walking:
         found: list[_Found] = []
         for number, account in enumerate(self.core.accounts.values()):
             held = account.positions.get(coin)
-            if held is None:
+            # The liquidator is the last in line: nobody takes its positions.
+            if held is None or account.address == LIQUIDATOR:
                 continue
             level = self.core.margin.liquidation_price(account, held)
             if level is None:
