@@ -171,22 +171,15 @@ def _walk_detail(book, account, rows, funded, first, stop, slip, tables):  # typ
 
 
 @compiled
-def _walk_bar(book, account, bars, row, costs, detail, tables):  # type: ignore[no-untyped-def]
-    """Move the book along one bar."""
-    slip, funding_open, funding_inside = costs
-    detail_bars, detail_funded, row_first, row_stop = detail
-    if row_stop[row] > 0:
-        first, stop = row_first[row], row_stop[row]
-        _walk_detail(book, account, detail_bars, detail_funded, first, stop, slip[row], tables)
-        return
+def _walk_bar(book, account, bar, slip, funding_open, funding_inside):  # type: ignore[no-untyped-def]
+    """Move the book along one bar; tell whether there may be something to write down."""
     if book.begun != book.bar:
-        begin(book, account, bars[row], funding_open[row])
-    if reaches(book, account, bars[row]):
-        walk(book, account, bars[row], slip[row], funding_inside[row])
-        write_down(book, account, *tables)
-        set_band(book, account)
-    else:
-        pass_by(book, account, bars[row], funding_inside[row])
+        begin(book, account, bar, funding_open)
+    if reaches(book, account, bar):
+        walk(book, account, bar, slip, funding_inside)
+        return True
+    pass_by(book, account, bar, funding_inside)
+    return False
 
 
 @compiled
@@ -270,30 +263,17 @@ def _decide(book, books, account, sleeves, leg, bar, setup, p, rules, market, vi
 
 
 @compiled
-def _walk_all(  # type: ignore[no-untyped-def]
-    i, bars, costs, detail, stretches, parameters, books, account, sleeves, tables
-):
-    """Move every book that has an order or a position along its bar at time number *i*."""
-    several = books.shape[0] > 1
-    for s in range(books.shape[0]):
-        book = books[s]
-        row = i - stretches[s].start
-        if row < 0 or row >= stretches[s].count or _idle(book):
-            continue
-        book.bar = i
-        before = account.cash
-        if several:
-            _add_others(books, s, account)
-            set_band(book, account)
-        place = row + stretches[s].offset
-        _walk_bar(book, account, bars, place, costs, detail, tables)
-        if row == stretches[s].count - 1:
-            finish(book, account, costs[0][place])
-            write_down(book, account, *tables)
-        if book.filled_bar == i:
-            book.wake = i + parameters[book.owner].max_bars - 1
-        if account.shrinks == 1:
-            sleeves[book.owner].earned += account.cash - before
+def _bar_of(books, s, stretch, account, i):  # type: ignore[no-untyped-def]
+    """Prepare the book number *s* for time number *i*; return its bar there, -1 for none."""
+    book = books[s]
+    row = i - stretch.start
+    if row < 0 or row >= stretch.count or _idle(book):
+        return -1
+    book.bar = i
+    if books.shape[0] > 1:
+        _add_others(books, s, account)
+        set_band(book, account)
+    return row
 
 
 @compiled
@@ -372,7 +352,7 @@ def _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equit
 
 
 @compiled
-def run(  # type: ignore[no-untyped-def]
+def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be given all the arrays
     clock, bars, costs, detail, stretches, legs, heard, setups, silence, parameters, rules,
     books, account, sleeves, market, view, intent, tables, equity,
 ):  # fmt: skip
@@ -401,7 +381,10 @@ def run(  # type: ignore[no-untyped-def]
         equity: as long as *clock*.
     """
     last = clock.shape[0] - 1
-    funding = (costs[1], costs[2])
+    # A function that is called at each bar is given numbers: tuples of arrays are copied for it.
+    slip, at_open, inside = costs
+    detail_bars, detail_funded, row_first, row_stop = detail
+    orders, fill_table, trades, refusals = tables
     busy, only = 0, 0
     i = 0
     while True:
@@ -416,13 +399,33 @@ def run(  # type: ignore[no-untyped-def]
                 set_band(book, account)
             shift = stretches[only].offset - stretches[only].start
             until = _until(legs, stretches, heard, book, only, i)
-            i = _glide(book, account, clock, bars, shift, i, until, funding, detail[3], equity)
+            funding = (at_open, inside)
+            i = _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equity)
         account.time = clock[i]
         roll(account.risk, clock[i])
         if busy > 0:
-            _walk_all(
-                i, bars, costs, detail, stretches, parameters, books, account, sleeves, tables
-            )
+            for s in range(books.shape[0]):
+                before = account.cash
+                stretch = stretches[s]
+                row = _bar_of(books, s, stretch, account, i)
+                if row < 0:
+                    continue
+                book = books[s]
+                at = row + stretch.offset
+                if row_stop[at] > 0:
+                    first, stop = row_first[at], row_stop[at]
+                    rows = detail_bars
+                    _walk_detail(book, account, rows, detail_funded, first, stop, slip[at], tables)
+                elif _walk_bar(book, account, bars[at], slip[at], at_open[at], inside[at]):
+                    write_down(book, account, orders, fill_table, trades, refusals)
+                    set_band(book, account)
+                if row == stretch.count - 1:
+                    finish(book, account, slip[at])
+                    write_down(book, account, orders, fill_table, trades, refusals)
+                if book.filled_bar == i:
+                    book.wake = i + parameters[book.owner].max_bars - 1
+                if account.shrinks == 1:
+                    sleeves[book.owner].earned += account.cash - before
             equity[i] = account.cash + _profit(books)
             mark(account.risk, equity[i], clock[i])
             if account.shrinks == 1:
@@ -449,7 +452,7 @@ def run(  # type: ignore[no-untyped-def]
                 book, books, account, sleeves, leg, bar, setup, p, symbol, market, view, intent
             )
             if done != NOTHING or book.n_refusals > 0:
-                write_down(book, account, *tables)
+                write_down(book, account, orders, fill_table, trades, refusals)
         busy, only = _busy(books)
         i += 1
-    excursions(bars, stretches, tables[2], account.trades)
+    excursions(bars, stretches, trades, account.trades)

@@ -183,7 +183,7 @@ class Concept:
                 return run_line(concept, bars, base_ms, given, frame)
 
             inner = self.inner_outputs(bars, parameters, base_ms, make)
-        out = np.empty(len(bars), self.out)
+        out = np.zeros(len(bars), self.out)  # a field that a step forgets is not left to chance
         state = self.fresh(parameters, base_ms)[0]
         self.run(state, frozen(bars), *map(frozen, inner), parameters[0], out)
         return out

@@ -47,6 +47,18 @@ def {name}(bar, {lines}, p, setup):
 """
 
 
+@compiled
+def _first_wrong(setups):  # type: ignore[no-untyped-def]
+    """Return the place of the first setup whose side or kind does not exist, -1 for none."""
+    for i in range(setups.shape[0]):
+        setup = setups[i]
+        if abs(setup.side) > 1:
+            return i
+        if setup.side != 0 and (setup.kind < MARKET or setup.kind > STOP_LIMIT):
+            return i
+    return -1
+
+
 class Rule:
     """A compiled setup rule: `step` for one bar, `run` for all.
 
@@ -173,11 +185,9 @@ class Setup:
 
     def _check(self, setups: Records) -> None:
         """Refuse sides and kinds that do not exist."""
-        side, kind = setups["side"], setups["kind"]
-        wrong = np.abs(side) > 1
-        wrong |= (side != 0) & ((kind < MARKET) | (kind > STOP_LIMIT))
-        if wrong.any():
-            first = setups[wrong][0]
+        place = _first_wrong(setups)
+        if place >= 0:
+            first = setups[place]
             raise StrategyBroken(
                 f"rule {self.rule.name} ({self.rule.place}) sets side {first['side']} and kind"
                 f" {first['kind']}: side must be +1, -1 or 0, kind MARKET, LIMIT, STOP or"
