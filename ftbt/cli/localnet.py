@@ -109,13 +109,21 @@ def _serve(options: Options, seconds: float | None) -> int:
 
     markets = load(options)
 
-    def ready(server: Server, control: Control) -> None:
-        _greet(options, server, control)
-
     async def run() -> None:
-        await asyncio.wait_for(
-            serve(markets, options, ready, lambda text: click.echo(text, err=True)), seconds
-        )
+        listening = asyncio.Event()
+
+        def ready(server: Server, control: Control) -> None:
+            _greet(options, server, control)
+            listening.set()
+
+        def note(text: str) -> None:
+            click.echo(text, err=True)
+
+        task = asyncio.create_task(serve(markets, options, ready, note))
+        waiting = asyncio.create_task(listening.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await asyncio.wait_for(task, seconds)
 
     try:
         asyncio.run(run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from ftbt.localnet.assets import Asset
 from ftbt.localnet.numbers import ONE, ZERO, floor_lot, lot, round_down, round_up, tick
@@ -79,16 +79,21 @@ class SyntheticBook:
 
     def _side(self, best: Decimal, step: Decimal) -> list[Level]:
         decimals = self.asset.size_decimals
+        unit = tick(best, decimals)
+        stride = max(1, int((abs(step) / unit).to_integral_value(ROUND_CEILING)))
+        stride = stride if step > 0 else -stride
+        first, lots = int(best / unit), max(1, int(self.depth.notional / best / lot(decimals)))
+        exponent, size_exponent = unit.adjusted(), -decimals
+        same = (best + LEVELS * stride * unit).adjusted() == best.adjusted()
         levels: list[Level] = []
         for number in range(LEVELS):
-            exact = best + number * step
-            if exact <= 0:
-                break
-            price = round_up(exact, decimals) if step > 0 else round_down(exact, decimals)
+            price = Decimal(first + number * stride).scaleb(exponent)
             if price <= 0:
                 break
-            notional = self.depth.notional * (2 + number) / 2
-            size = max(floor_lot(notional / price, decimals), lot(decimals))
+            if not same:
+                # Beyond a power of ten the tick is another one.
+                price = round_up(price, decimals) if step > 0 else round_down(price, decimals)
+            size = Decimal(lots * (2 + number) // 2).scaleb(size_exponent)
             levels.append(Level(price, size))
         return levels
 

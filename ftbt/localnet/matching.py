@@ -25,6 +25,8 @@ class Matching:
 
     def resting(self, coin: str, is_buy: bool) -> list[Order]:
         """Return the resting orders of one side, best first, older ones first at a price."""
+        if not self.core.orders.any_on(coin):
+            return []
         found = [o for o in self.core.orders.on(coin) if o.rests and o.is_buy == is_buy]
         found.sort(key=lambda o: (-o.price if is_buy else o.price, o.oid))
         return found
@@ -57,6 +59,9 @@ class Matching:
 
     def levels(self, coin: str, is_ask: bool) -> list[tuple[Decimal, Decimal, int]]:
         """Return (price, size, orders) of one side, best first, everything together."""
+        if not self.core.orders.any_on(coin):
+            market = self.market_levels(coin, is_ask)
+            return [(level.price, level.size, 1) for level in market]
         sums: dict[Decimal, tuple[Decimal, int]] = {}
         for level in self.market_levels(coin, is_ask):
             sums[level.price] = (level.size, 1)

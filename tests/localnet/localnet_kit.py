@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def wave(coin: str, price: float, bars: int, step: float = 0.002, seed: int = 3)
     rng = np.random.default_rng(seed)
     closes = price * np.exp(np.cumsum(rng.normal(0.0, step, bars + 1)))
     rows = []
-    for before, after in zip(closes[:-1], closes[1:], strict=True):
+    for before, after in pairwise(closes):
         high, low = max(before, after) * (1 + step / 2), min(before, after) * (1 - step / 2)
         rows.append(tuple(float(f"{x:.4g}") for x in (before, high, low, after)))
     fixed = [(o, max(o, h, c), min(o, lo, c), c) for o, h, lo, c in rows]
@@ -77,9 +78,7 @@ def wave(coin: str, price: float, bars: int, step: float = 0.002, seed: int = 3)
 HISTORY: list[Row] = [(100.0, 100.5, 99.5, 100.0)] * 4
 
 
-def venue_of(
-    *markets: Market, history: int = 4, behaviour: dict[str, Any] | None = None
-) -> Venue:
+def venue_of(*markets: Market, history: int = 4, behaviour: dict[str, Any] | None = None) -> Venue:
     """Return a venue whose replay begins after *history* bars."""
     options = Options(begin=_text(START + history * FRAME), settings=FLAT)
     venue = build(markets, options)
@@ -136,9 +135,7 @@ def place(venue: Venue, user: str, *requests: Request, grouping: str = "na") -> 
 
 def fills(venue: Venue, user: str) -> list[tuple[str, Decimal, Decimal]]:
     """Return (side, size, price) of every fill of *user*, oldest first."""
-    return [
-        (one["side"], Decimal(one["sz"]), Decimal(one["px"])) for one in venue.core.fills[user]
-    ]
+    return [(one["side"], Decimal(one["sz"]), Decimal(one["px"])) for one in venue.core.fills[user]]
 
 
 def statuses(venue: Venue, user: str) -> list[str]:

@@ -6,7 +6,15 @@ from decimal import Decimal
 
 import pytest
 from localnet_kit import (
-    fills, funded, market, one_coin, order, place, statuses, venue_of, HISTORY,
+    HISTORY,
+    fills,
+    funded,
+    market,
+    one_coin,
+    order,
+    place,
+    statuses,
+    venue_of,
 )
 
 D = Decimal
@@ -122,7 +130,8 @@ def test_a_resting_order_fills_in_parts_when_little_trades():
     done = sum(size for _, size, _ in fills(venue, user))
     assert 0 < done < 10
     left = venue.core.orders.get(oid)
-    assert left.is_live and left.size == 10 - done
+    assert left.is_live
+    assert left.size == 10 - done
     # A partial fill is no order update; orderStatus keeps the size of the last change.
     assert "filled" not in statuses(venue, user)
     assert venue.core.orders.status(user, oid)["order"]["sz"] == "10.0"
@@ -139,7 +148,9 @@ def test_price_time_priority_between_accounts():
     place(venue, second, order(False, 1, 101))
     place(venue, taker, order(True, "2.5", 102, tif="Ioc"))
     assert fills(venue, taker) == [
-        ("B", D(1), D("100.5")), ("B", D(1), D(101)), ("B", D("0.5"), D(101)),
+        ("B", D(1), D("100.5")),
+        ("B", D(1), D(101)),
+        ("B", D("0.5"), D(101)),
     ]
     assert fills(venue, first) == [("A", D(1), D(101))]
     assert [f["crossed"] for f in venue.core.fills[second]] == [False, False]
@@ -164,10 +175,14 @@ def test_an_order_that_finds_nothing_is_refused(tif):
     _step(venue)
     [status] = place(venue, user, order(True, 1, 99, tif=tif))
     texts = {
-        "Ioc": ("Order could not immediately match against any resting orders. asset=0",
-                "iocCancelRejected"),
-        "FrontendMarket": ("No liquidity available for market order. asset=0",
-                           "marketOrderNoLiquidityRejected"),
+        "Ioc": (
+            "Order could not immediately match against any resting orders. asset=0",
+            "iocCancelRejected",
+        ),
+        "FrontendMarket": (
+            "No liquidity available for market order. asset=0",
+            "marketOrderNoLiquidityRejected",
+        ),
     }
     text, name = texts[tif]
     assert status == {"error": text}

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from localnet_kit import fills, funded, market, one_coin, order, place, venue_of, wave
+from localnet_kit import funded, market, one_coin, order, place, venue_of, wave
 
 from ftbt.localnet import state
 from ftbt.localnet.core import LIQUIDATOR

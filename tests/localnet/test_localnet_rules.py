@@ -22,7 +22,8 @@ def venue():
 @pytest.mark.parametrize(
     ("request_", "text", "status"),
     [
-        (order(True, 1, "100.001"), "Price must be divisible by tick size. asset=0", "tickRejected"),
+        (order(True, 1, "100.001"), "Price must be divisible by tick size. asset=0",
+         "tickRejected"),
         (order(True, "0.09", 100), "Order must have minimum value of $10. asset=0",
          "minTradeNtlRejected"),
         (order(True, 1_000_000, 99), "Insufficient margin to place order. asset=0",
@@ -40,8 +41,9 @@ def test_an_order_is_refused_with_the_venues_words(venue, request_, text, status
     user = funded(venue)
     assert place(venue, user, request_) == [{"error": text}]
     assert statuses(venue, user) == [status]
-    assert venue.core.orders.history(user)[0]["order"]["sz"] == (
-        venue.core.orders.history(user)[0]["order"]["origSz"]
+    assert (
+        venue.core.orders.history(user)[0]["order"]["sz"]
+        == (venue.core.orders.history(user)[0]["order"]["origSz"])
     )
 
 
@@ -107,7 +109,9 @@ def test_a_resting_reduce_only_order_follows_the_position(venue):
     place(venue, user, order(False, 3, 95, tif="Ioc"))
     events = [e for e in venue.drain() if e.key == user]
     assert [e.data["status"] for e in events if e.kind == "order"] == [
-        "open", "reduceOnlyCanceled", "filled",
+        "open",
+        "reduceOnlyCanceled",
+        "filled",
     ]
     assert not [e for e in events if e.kind == "cancel"]
     assert venue.core.account(user).size_of("SOL") == D("-1.5")

@@ -7,7 +7,7 @@ import time
 import pytest
 from hyperliquid.utils.error import ClientError
 from hyperliquid.utils.types import Cloid
-from localnet_kit import START, exchange_of, info_of, new_user, running, until, wave
+from localnet_kit import START, exchange_of, info_of, new_user, until
 
 from ftbt.localnet.process import named_key
 
@@ -15,22 +15,9 @@ FRAME_MS = 900_000
 
 
 @pytest.fixture(scope="module")
-def net():
-    """Run one exchange with two coins, standing still."""
-    with running(wave("BTC", 40_000, 200), wave("ETH", 2000, 200, seed=4)) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
 def info(net):
     """Return the SDK's Info without a socket."""
     return info_of(net)
-
-
-@pytest.fixture(autouse=True)
-def _generous(net):
-    """Keep no budget of the IP address, which all these tests share."""
-    net.control("/limits", {"ip": False})
 
 
 def _statuses(answer):
@@ -47,10 +34,18 @@ def test_what_a_client_reads_before_it_trades(net, info):
     key = named_key("user")
     assert [asset["name"] for asset in info.meta()["universe"]] == ["BTC", "ETH"]
     assert info.spot_meta()["tokens"][0]["name"] == "USDC"
-    meta, contexts = info.meta_and_asset_ctxs()
+    _, contexts = info.meta_and_asset_ctxs()
     assert set(contexts[0]) == {
-        "funding", "openInterest", "prevDayPx", "dayNtlVlm", "premium", "oraclePx", "markPx",
-        "midPx", "impactPxs", "dayBaseVlm",
+        "funding",
+        "openInterest",
+        "prevDayPx",
+        "dayNtlVlm",
+        "premium",
+        "oraclePx",
+        "markPx",
+        "midPx",
+        "impactPxs",
+        "dayBaseVlm",
     }
     assert info.perp_dexs() == [None]
     assert info.user_role(key.address) == {"role": "user"}
@@ -165,13 +160,12 @@ def test_agents_sign_for_their_master(net, info):
     _statuses(bot.market_open("BTC", True, 0.01))
     assert info.user_state(key.address)["assetPositions"]
     refused = bot.usd_class_transfer(1.0, False)
-    assert refused["response"] == (
-        f"Must deposit before performing actions. User: {agent.address}"
-    )
+    assert refused["response"] == (f"Must deposit before performing actions. User: {agent.address}")
     master.approve_agent("bot")
     gone = bot.market_open("BTC", True, 0.01)
     assert gone == {
-        "status": "err", "response": f"User or API Wallet {agent.address} does not exist.",
+        "status": "err",
+        "response": f"User or API Wallet {agent.address} does not exist.",
     }
 
 
@@ -265,23 +259,29 @@ def test_batches_above_the_weight_limit_are_refused(net, info):
     assert exchange.bulk_cancel(many)["response"] == "Signed action over weight limit of 200."
 
 
+def _ask_often(info):
+    for _ in range(100):
+        info.user_role(named_key("user").address)
+
+
 def test_the_ip_budget_runs_out(net):
     """Beyond 1200 a minute the answer is 429 with the body null, and it comes back with time."""
     own = info_of(net)
     net.control("/limits", {"ip": True})
     with pytest.raises(ClientError) as refused:
-        for _ in range(100):
-            own.user_role(named_key("user").address)
+        _ask_often(own)
     assert (refused.value.status_code, refused.value.error_message) == (429, "null")
     net.step(2)
     assert own.user_role(named_key("user").address)["role"] == "user"
+    net.control("/limits", {"ip": False})
 
 
 def test_the_address_budget_runs_out(net, info):
     """Without budget one action passes in ten seconds, the others are refused by the venue."""
     key = new_user(net, "spent")
     exchange = exchange_of(net, key)
-    net.control("/limits", {"exhaust": key.address})
+    net.control("/limits", {"address": True, "exhaust": key.address})
     refused = exchange.update_leverage(3, "BTC")["response"]
+    net.control("/limits", {"address": False})
     assert refused.startswith("Too many cumulative requests sent (")
     assert "Place taker orders to free up 1 request per USDC traded." in refused

@@ -5,16 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from localnet_kit import Socket, exchange_of, info_of, named_key, new_user, running, until, wave
-
-
-@pytest.fixture(scope="module")
-def net():
-    """Run one exchange with two coins, standing still, without budgets."""
-    coins = wave("BTC", 40_000, 300), wave("ETH", 2000, 300, seed=4)
-    with running(*coins, limits=False) as one:
-        one.step()
-        yield one
+from localnet_kit import Socket, exchange_of, info_of, named_key, new_user, until
 
 
 @pytest.fixture
@@ -85,14 +76,15 @@ def test_order_updates_events_and_candles_have_no_snapshot(net, socket):
 
 
 def test_an_order_that_trades_at_once_is_one_frame(net, socket):
-    """open and filled stand in one frame; the fill comes on both of its channels."""
+    """Open and filled stand in one frame; the fill comes on both of its channels."""
     key = new_user(net, "frames")
     for kind in ("orderUpdates", "userEvents", "userFills"):
         socket.subscribe(kind, user=key.address)
     exchange_of(net, key).market_open("BTC", True, 0.01)
     [updates] = socket.wait("orderUpdates")
     assert [(one["status"], one["order"]["sz"]) for one in updates["data"]] == [
-        ("open", "0.01"), ("filled", "0.0"),
+        ("open", "0.01"),
+        ("filled", "0.0"),
     ]
     [event] = socket.wait("user")
     assert [fill["sz"] for fill in event["data"]["fills"]] == ["0.01"]
@@ -161,7 +153,7 @@ def test_an_unknown_coin_cuts_the_connection(socket):
 
 
 def test_requests_over_the_socket(net, socket):
-    """post carries info requests and signed actions, and names what failed."""
+    """Post carries info requests and signed actions, and names what failed."""
     request = {"type": "info", "payload": {"type": "l2Book", "coin": "ETH"}}
     socket.send({"method": "post", "id": 7, "request": request})
     [found] = socket.wait("post")

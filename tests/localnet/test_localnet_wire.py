@@ -10,7 +10,7 @@ import pytest
 import requests
 from eth_account import Account
 from hyperliquid.utils.signing import sign_l1_action
-from localnet_kit import named_key, new_user, running, wave
+from localnet_kit import named_key, new_user
 
 from ftbt.localnet import actions, signing
 from ftbt.localnet.wireform import Unreadable
@@ -24,14 +24,6 @@ _ORDER = {
     ],
     "grouping": "na",
 }
-
-
-@pytest.fixture(scope="module")
-def net():
-    """Run one exchange with one coin, standing still, without budgets."""
-    with running(wave("BTC", 40_000, 200), wave("ETH", 2000, 200), limits=False) as one:
-        one.step()
-        yield one
 
 
 def _sign(action, nonce, key=_VECTOR_KEY, *, mainnet=False, vault=None, expires=None):
@@ -75,7 +67,8 @@ def test_any_writing_of_an_action_recovers_the_same_signer(vault, expires):
         "grouping": "na",
         "orders": [
             {
-                "c": cloid, "t": {"trigger": {"tpsl": "sl", "triggerPx": "99.50", "isMarket": True}},
+                "c": cloid,
+                "t": {"trigger": {"tpsl": "sl", "triggerPx": "99.50", "isMarket": True}},
                 "r": False, "s": "100.000", "p": "0100.0", "b": True, "a": 1, "unknown": 1,
             }
         ],
@@ -86,7 +79,7 @@ def test_any_writing_of_an_action_recovers_the_same_signer(vault, expires):
 
 
 def test_signatures_without_leading_zeros_are_read():
-    """r and s are numbers: some have fewer digits than others."""
+    """R and s are numbers: some have fewer digits than others."""
     address, short = Account.from_key(_VECTOR_KEY).address.lower(), 0
     for nonce in range(60):
         signature = _sign({"type": "noop"}, nonce)
@@ -111,7 +104,7 @@ def test_orders_that_the_venue_does_not_read(change):
 
 
 def test_flags_that_are_false_must_be_left_out():
-    """f and a change the hash even when false, so the venue does not read them."""
+    """F and a change the hash even when false, so the venue does not read them."""
     assert actions.L1["cancel"]({"type": "cancel", "cancels": [], "f": True})["f"] is True
     with pytest.raises(Unreadable):
         actions.L1["cancel"]({"type": "cancel", "cancels": [], "f": False})
