@@ -124,17 +124,23 @@ class AccountStream:
         """
         self._mode = self._rest.account_mode(self._user)
         self._socket.start()
+        try:
+            self._until_connected(patience_s)
+            truth = self._read()
+        except BaseException:
+            self._socket.stop()
+            raise
+        self._thread.start()
+        return truth
+
+    def _until_connected(self, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while not self._connected:
             if time.monotonic() > deadline:
-                self._socket.stop()
                 said = self._socket.health().last_error
                 raise NetworkError(f"the account's stream does not answer: {said}")
             with suppress(queue.Empty):
                 self._take(self._socket.messages.get(timeout=_TICK_S))
-        truth = self._read()
-        self._thread.start()
-        return truth
 
     def stop(self) -> None:
         """End thread and connection."""

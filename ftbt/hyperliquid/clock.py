@@ -17,6 +17,8 @@ from ftbt.hyperliquid.rest import Rest
 _PROBES = 3
 # Signatures and expiries tolerate more, but bars would be decided late or, worse, early.
 _LARGEST_SKEW_MS = 30_000
+# A computer's clock gains or loses a second or two in a day.
+_KEPT_S = 600.0
 
 
 class MarketClock(Protocol):
@@ -28,6 +30,14 @@ class MarketClock(Protocol):
 
     def saw(self, time_ms: int) -> None:
         """Note that something on the exchange happened at *time_ms*."""
+        ...
+
+    def refresh(self) -> None:
+        """Ask the venue again when that was long ago; called now and then.
+
+        Raises:
+            ConfigError, NetworkError, ExchangeError: the time goes on as it was.
+        """
         ...
 
 
@@ -83,6 +93,11 @@ class VenueClock:
     def saw(self, time_ms: int) -> None:
         """Do nothing: the time goes on without trades."""
 
+    def refresh(self) -> None:
+        """Ask again after ten minutes."""
+        if self._monotonic() - self._at > _KEPT_S:
+            self.synchronise()
+
 
 class ReplayClock:
     """The time of the newest trade that was seen."""
@@ -100,3 +115,6 @@ class ReplayClock:
         """Move on to *time_ms* if that is later."""
         with self._lock:
             self._newest = max(self._newest, time_ms)
+
+    def refresh(self) -> None:
+        """Do nothing: a replay has no clock to ask."""

@@ -29,6 +29,7 @@ from ftbt.hyperliquid.sockets import Connected, Disconnected, Frame, Message, So
 from ftbt.hyperliquid.subscriptions import Subscription, candle
 
 _TICK_S = 0.1
+_REFRESH_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class DataHealth:
         flat: bars in which nothing traded and of which the venue had no row.
         revised: bars that REST told otherwise after they were handed out.
         gaps: times that the connection was lost.
+        unread: questions to REST without a usable answer.
     """
 
     connected: bool
@@ -82,6 +84,7 @@ class DataHealth:
     flat: int
     revised: int
     gaps: int
+    unread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class MarketData:
         self._groups: deque[LiveGroup] = deque()
         self._news = threading.Condition()
         self._connected = False
-        self._flat = self._gaps = self._last_bar = 0
+        self._flat = self._gaps = self._unread = self._last_bar = 0
         self.revised: list[Revision] = []
 
     # --- the life of it -------------------------------------------------------------------------
@@ -158,8 +161,12 @@ class MarketData:
             universe.tradable(coin)  # the venue closes the socket without a word for others
         # First the stream, then the history: nothing can fall between the two.
         self._socket.start()
-        early = self._until_connected(patience_s)
-        self._load()
+        try:
+            early = self._until_connected(patience_s)
+            self._load()
+        except BaseException:
+            self._socket.stop()
+            raise
         for message in early:
             self._take(message)
         for thread in self._threads:
@@ -190,7 +197,7 @@ class MarketData:
         """Return the figures of now."""
         return DataHealth(
             self._connected, self._last_bar, self._barrier.late, self._flat,
-            len(self.revised), self._gaps,
+            len(self.revised), self._gaps, self._unread,
         )  # fmt: skip
 
     # --- what readers take ----------------------------------------------------------------------
@@ -221,7 +228,6 @@ class MarketData:
                     return said
                 if isinstance(message, Disconnected):
                     last = message.reason
-        self._socket.stop()
         raise NetworkError(f"the exchange's WebSocket does not answer: {last}")
 
     def _load(self) -> None:
@@ -333,11 +339,21 @@ class MarketData:
     # --- the thread of questions ----------------------------------------------------------------
 
     def _ask(self) -> None:
-        while (coin := self._questions.get()) is not None:
-            builder = self._builders[coin]
-            asked_at = self._clock.now()
-            begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
-            rows: tuple[Row, ...] | None = None
-            with suppress(FtbtError):  # no answer proves nothing; it is asked again when due
-                rows = self._rest.candles(coin, self._interval, begin, asked_at)
-            self._answers.put(_Answer(coin, asked_at, rows))
+        while not self._ending.is_set():
+            with suppress(FtbtError):
+                self._clock.refresh()
+            with suppress(queue.Empty):
+                coin = self._questions.get(timeout=_REFRESH_S)
+                if coin is not None:
+                    self._answers.put(self._read(coin))
+
+    def _read(self, coin: str) -> _Answer:
+        builder = self._builders[coin]
+        asked_at = self._clock.now()
+        begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
+        rows: tuple[Row, ...] | None = None
+        try:
+            rows = self._rest.candles(coin, self._interval, begin, asked_at)
+        except FtbtError:
+            self._unread += 1  # proves nothing; it is asked again when due
+        return _Answer(coin, asked_at, rows)

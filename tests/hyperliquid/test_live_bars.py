@@ -51,7 +51,7 @@ def open_data(net, client):
     opened: list[MarketData] = []
 
     def start(**more: Any) -> MarketData:
-        begin = QUARTER.floor(net.market_time() + 1) - WARM_UP * QUARTER.ms
+        begin = QUARTER.floor(net.market_time()) - WARM_UP * QUARTER.ms
         given = {"options": PATIENT, "socket_options": SOCKET, **more}
         data = MarketData(client.rest, ReplayClock(), COINS, QUARTER, begin, **given)
         opened.append(data)
@@ -75,7 +75,7 @@ def take_all(data, count, patience_s=10.0):
     return found
 
 
-def cut_off(net, data, seconds=1.0):
+def cut_off(net, data, seconds=3.0):
     """Let the exchange be away for some seconds; return when the connection is lost."""
     net.control("/server/refuse", {"seconds": seconds})
     deadline = time.monotonic() + 5
@@ -102,7 +102,7 @@ def must_be_research(groups, research):
 def test_history_and_stream_are_one_unbroken_series(net, open_data, research):
     """History is old, what follows is live, and all of it is what research reads."""
     data = open_data()
-    history = take_all(data, WARM_UP - 1)
+    history = take_all(data, WARM_UP)
     assert not any(taken.live for taken in history)
     live = []
     for _ in range(6):
@@ -118,7 +118,7 @@ def test_history_and_stream_are_one_unbroken_series(net, open_data, research):
 def test_what_a_broken_connection_missed_is_filled_and_is_not_live(net, open_data, research):
     """Bars of an outage come from REST, in order; only the newest is new enough to trade on."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     net.step(2)
     groups = take_all(data, 2)
     cut_off(net, data)
@@ -135,10 +135,10 @@ def test_what_a_broken_connection_missed_is_filled_and_is_not_live(net, open_dat
 def test_a_coin_that_falls_silent_is_asked_for(net, open_data, research):
     """Without any frame of its candle a coin's bars come by REST, and the others wait for it."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     net.step(1)
     take_all(data, 1)
-    net.fault("candle_silence", match={"channel": "candle", "coin": "ETH"}, count=40)
+    net.fault("candle_silence", match={"channel": "candle", "coin": "ETH"}, count=400)
     groups = []
     for _ in range(3):
         net.step(1)
@@ -152,7 +152,7 @@ def test_a_coin_that_falls_silent_is_asked_for(net, open_data, research):
 def test_repeated_and_late_frames_make_no_bar_twice(net, open_data, research):
     """Doubled, delayed and repeated candle frames change nothing."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     for name in ("ws_duplicate", "candle_repeat", "ws_late"):
         net.fault(name, match={"channel": "candle"}, count=4, seconds=0.2)
     groups = []
@@ -165,7 +165,7 @@ def test_repeated_and_late_frames_make_no_bar_twice(net, open_data, research):
 def test_a_row_that_is_missing_at_first_is_waited_for(net, open_data, research):
     """A bar that REST lacks twice and then has is not taken for flat."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     net.fault("candle_silence", match={"channel": "candle", "coin": "ETH"}, count=100)
     net.fault("candle_missing", match={"coin": "ETH"}, count=2)
     net.step(1)
@@ -176,7 +176,7 @@ def test_a_row_that_is_missing_at_first_is_waited_for(net, open_data, research):
 def test_a_volume_that_grew_after_the_close_is_noticed(net, open_data):
     """The bar is not changed any more; the difference is kept and counted."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     net.step(2)
     take_all(data, 2)
     net.fault("candle_volume", match={"coin": "BTC"}, count=5, factor="1.5")
@@ -193,7 +193,7 @@ def test_a_volume_that_grew_after_the_close_is_noticed(net, open_data):
 def test_readers_see_a_failed_thread(net, open_data):
     """An answer that can't be read ends the data and says why; nobody waits for ever."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     data._builders.clear()  # what must never happen
     data._questions.put("BTC")
     deadline = time.monotonic() + 5
@@ -357,7 +357,7 @@ def test_every_line_is_live_what_it_is_in_research(net, open_data, research):
         feeds.append((coin, CandleFeed(candles=candles.slice(int(begin), int(end) + 1))))
     wanted = run_watcher(feeds, research_mode=True)
 
-    assert len(seen["rows"]) == WARM_UP - 1 + 12
+    assert len(seen["rows"]) == WARM_UP + 12
     assert seen["times"] == wanted["times"]
     assert seen["rows"] == wanted["rows"]
 
@@ -386,9 +386,9 @@ def test_live_is_said_with_the_first_live_bar_and_taken_back(net, open_data):
     assert "CONNBROKEN" in told
     assert told[-2:] == ["LIVE", "DISCONNECTED"]
     live = [all(flags) for flags in seen["live"]]
-    assert not any(live[: WARM_UP - 1])
-    assert live[WARM_UP - 1 : WARM_UP + 1] == [True, True]
-    assert live[WARM_UP + 1 : WARM_UP + 4] == [False] * 3
+    assert not any(live[:WARM_UP])
+    assert live[WARM_UP : WARM_UP + 2] == [True, True]
+    assert live[WARM_UP + 2 : WARM_UP + 5] == [False] * 3
     assert live[-1]
 
 
@@ -411,7 +411,7 @@ def test_a_waiting_loop_takes_no_processor_time(net, open_data):
 def test_reads_of_bars_can_fail_for_a_while(net, open_data, research, client):
     """While REST fails, bars of the stream go on; what needs REST waits and then comes."""
     data = open_data()
-    take_all(data, WARM_UP - 1)
+    take_all(data, WARM_UP)
     data._rest = Rest(client.transport, replace(Retry(), attempts=1), lambda _: None)
     net.step(1)
     groups = take_all(data, 1)
