@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from eth_account import Account
 
+from ftbt.data.market import Market
+from ftbt.data.sample import sample_market
 from ftbt.hyperliquid.agents import Approval, check_agent
 from ftbt.hyperliquid.budget import Budget
 from ftbt.hyperliquid.journal import SqliteJournal
@@ -24,9 +27,14 @@ from ftbt.hyperliquid.sending import Sender
 from ftbt.hyperliquid.transport import Timeouts, Transport
 from ftbt.localnet.process import Key, Localnet, test_key
 
-STRETCH = {"start": "2024-01-01", "end": "2024-01-15"}
 QUICK = Timeouts(connect=1.0, read=0.7, turn=5.0)
 HURRIED = Patience(poll_s=0.05, grace_s=0.4, least_looks=3, longest_s=6.0)
+
+
+@cache
+def replayed() -> dict[str, Market]:
+    """Return the markets that the local exchange of these tests replays, 15m bars."""
+    return sample_market(("BTC", "ETH"), days=14)
 
 
 def local_endpoint(url: str) -> Endpoint:

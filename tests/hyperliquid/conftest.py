@@ -16,14 +16,14 @@ _HERE = Path(__file__).parent
 if str(_HERE) not in sys.path:
     sys.path.append(str(_HERE))
 
-from client_kit import STRETCH, Client, ClientMaker, make_client  # noqa: E402
+from client_kit import Client, ClientMaker, make_client, replayed  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def shared_net() -> Iterator[Localnet]:
     """Yield a local exchange that stands still unless stepped."""
-    asked = Options(symbols=("BTC", "ETH"), paused=True, limits=False, **STRETCH)
-    with localnet(asked) as running:
+    asked = Options(symbols=("BTC", "ETH"), paused=True, limits=False)
+    with localnet(asked, list(replayed().values())) as running:
         yield running
 
 

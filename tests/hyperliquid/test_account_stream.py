@@ -15,7 +15,7 @@ from ftbt.hyperliquid.records import Fill, OrderReport
 from ftbt.hyperliquid.sockets import SocketOptions
 
 QUICK = SocketOptions(
-    connect_s=1.0, acknowledge_s=2.0, ping_s=0.3, silence_s=2.0,
+    connect_s=1.0, acknowledge_s=8.0, ping_s=0.3, silence_s=2.0,
     back_off=Retry(base_s=0.05, cap_s=0.2),
 )  # fmt: skip
 
@@ -176,5 +176,5 @@ def test_a_large_snapshot_is_read_whole(client, net, open_stream):
     trade(client, buy=True)
     net.fault("ws_big_snapshot", match={"channel": "userFills"})
     stream = open_stream()
-    events = gather(stream, Fill, 2000)
+    events = gather(stream, Fill, 2000, 30.0)
     assert len({fill.key for fill in fills_in(events)}) == len(fills_in(events))

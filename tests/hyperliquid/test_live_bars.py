@@ -10,7 +10,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import pytest
-from client_kit import STRETCH
+from client_kit import replayed
 
 from ftbt.data.candles import Candles
 from ftbt.data.feed import CandleFeed, from_bt_time
@@ -24,25 +24,23 @@ from ftbt.hyperliquid.history import load_history
 from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sockets import SocketOptions
-from ftbt.localnet.options import Options, load
 from ftbt.smc import ALL_LINES
 
 COINS = ("BTC", "ETH")
 QUARTER = Timeframe.parse("15m")
 WARM_UP = 200
 SOCKET = SocketOptions(
-    connect_s=1.0, acknowledge_s=2.0, ping_s=0.3, silence_s=2.0,
+    connect_s=1.0, acknowledge_s=8.0, ping_s=0.3, silence_s=2.0,
     back_off=Retry(base_s=0.05, cap_s=0.2),
 )  # fmt: skip
 # Market time stands still between steps, so the replay's waits are of the market only.
-PATIENT = BarOptions(patience_ms=30 * 60_000, fresh_ms=QUARTER.ms, again_s=0.1)
+PATIENT = BarOptions(patience_ms=30 * 60_000, fresh_ms=QUARTER.ms // 2, again_s=0.1)
 
 
 @pytest.fixture(scope="module")
 def research() -> dict[str, Candles]:
     """Return the candles that the local exchange replays."""
-    asked = Options(symbols=COINS, **STRETCH)
-    return {one.symbol: one.candles for one in load(asked)}
+    return {coin: market.candles for coin, market in replayed().items()}
 
 
 @pytest.fixture
@@ -142,7 +140,7 @@ def test_a_coin_that_falls_silent_is_asked_for(net, open_data, research):
     groups = []
     for _ in range(3):
         net.step(1)
-        net.run_until(net.market_time() + 60_000)  # a market that goes on shows the time
+        net.run_until(net.market_time() + 8 * 60_000)  # its trades show the time
         groups += take_all(data, 1)
     must_be_research(groups, research)
     assert {taken.group.bars["ETH"].source for taken in groups} == {Source.REST}
@@ -169,7 +167,7 @@ def test_a_row_that_is_missing_at_first_is_waited_for(net, open_data, research):
     net.fault("candle_silence", match={"channel": "candle", "coin": "ETH"}, count=100)
     net.fault("candle_missing", match={"coin": "ETH"}, count=2)
     net.step(1)
-    net.run_until(net.market_time() + 60_000)
+    net.run_until(net.market_time() + 8 * 60_000)
     must_be_research(take_all(data, 1), research)
 
 
