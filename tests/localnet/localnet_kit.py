@@ -254,6 +254,12 @@ class Socket:
         """Return the frames of *channel* once there are at least *count*."""
         return until(lambda: self.of(channel) if len(self.of(channel)) >= count else None)
 
+    def settle(self) -> None:
+        """Wait until everything that was sent before has arrived."""
+        before = len(self.of("pong"))
+        self.send({"method": "ping"})
+        self.wait("pong", before + 1)
+
     def close(self) -> None:
         """Leave."""
         self.closed = self.closed or "left"

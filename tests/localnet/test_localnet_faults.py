@@ -464,10 +464,12 @@ def test_candles_that_are_missing_repeated_or_different(net, info, socket):
     socket.subscribe("candle", coin="BTC", interval="15m")
     net.fault("candle_repeat", match={"channel": "candle"})
     net.step()
+    socket.settle()
     frames = socket.of("candle")
     assert frames[0] == frames[1]
     net.fault("candle_silence", match={"channel": "candle"}, lasts=30)
     net.step()
+    socket.settle()
     assert socket.of("candle") == frames
 
 
@@ -499,6 +501,7 @@ def test_jumps_and_halts(net, info, exchange, socket):
     until(lambda: len(socket.of("bbo")) >= 2)
     net.step(2)
     net.control("/market/halt", {"coin": "ETH", "halted": False})
+    socket.settle()
     assert len([f for f in socket.of("bbo") if f["data"]["coin"] == "ETH"]) == 1
     assert len([f for f in socket.of("bbo") if f["data"]["coin"] == "BTC"]) > 1
 

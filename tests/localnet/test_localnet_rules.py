@@ -220,3 +220,29 @@ def test_only_post_only_orders_in_the_window_after_an_upgrade(venue):
     assert refused["error"].startswith("Only post-only orders allowed immediately after")
     assert "resting" in place(venue, user, order(True, 1, 99, tif="Alo"))[0]
     assert len(venue.core.orders.history(user)) == 1
+
+
+def test_a_parent_that_finds_nothing_takes_its_children_along(venue):
+    """An immediate parent without a fill ends, and with it the children that waited."""
+    user = funded(venue)
+    found = place(
+        venue, user,
+        order(True, 1, "99.5", tif="Ioc"),
+        order(False, 1, 90, stop="98", reduce_only=True),
+        grouping="normalTpsl",
+    )  # fmt: skip
+    assert found[0]["error"].startswith("Order could not immediately match")
+    assert venue.core.orders.live(user) == []
+
+
+def test_the_history_is_kept_by_count(venue):
+    """An ended order is forgotten once enough newer ones have ended; live ones never are."""
+    user = funded(venue)
+    venue.core.orders.kept = 3
+    oids = []
+    for _ in range(5):
+        [status] = place(venue, user, order(True, 1, 99))
+        oids.append(status["resting"]["oid"])
+        venue.cancel(user, "SOL", oids[-1])
+    known = [venue.core.orders.status(user, oid) is not None for oid in oids]
+    assert known == [False, False, True, True, True]

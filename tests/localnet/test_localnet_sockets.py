@@ -112,6 +112,7 @@ def test_candles_come_with_trades_and_never_say_that_they_closed(net, socket):
     """Every frame is inside of its candle; the first of the next one is the only proof."""
     socket.subscribe("candle", coin="BTC", interval="15m")
     net.step(3)
+    socket.settle()
     rows = [frame["data"] for frame in socket.of("candle")]
     by_open = {}
     for row in rows:
@@ -213,6 +214,7 @@ def test_a_client_that_is_never_sent_anything_is_closed(net):
     try:
         one = Socket(net)
         assert until(lambda: one.closed, 6).startswith("1000")
+        one.close()
     finally:
         net.control("/limits", {"idle_seconds": 60})
 
