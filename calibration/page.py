@@ -110,8 +110,8 @@ def _between(found: Found) -> str:
     if share is None:
         return ""
     return (
-        "The measured points do not lie at 1.5 exactly; the straight line between the nearest two"
-        f" has a PASS rate of {share:.1%} there.\n"
+        "The measured points do not lie at 1.5 exactly. The probit line through all of them has a"
+        f" PASS rate of {_percent(share)} there.\n"
     )
 
 

@@ -21,6 +21,10 @@ from calibration.pipeline import Task, assessed, row_of
 from calibration.rows import Rows
 
 POLL_SECONDS = 2.0
+# The audit runs fresh copies of the strategy's file, whose machine code no process gives back: tens
+# of megabytes a pipeline. So a process makes a few numbers and is followed by a new one.
+NUMBERS_A_PROCESS = 3
+FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def run(
     Args:
         tasks: all pipelines.
         rows: where rows are kept.
-        jobs: processes; 1 runs them in this one.
+        jobs: processes; with 1 a few pipelines are run in this one.
         told: now and then how far it is.
         evidence: folder that keeps the assessments, see `calibration.evidence`; None: nowhere.
 
@@ -64,14 +68,17 @@ def run(
         if (group := [one for one in each if one.key not in known])
     ]
     watch = _Watch(tasks, rows, told, sum(one.key in known for one in tasks))
-    if jobs == 1:
-        for group in groups:
-            for task in group:
-                _run_group([task], rows, evidence)
-                watch.tell()
+    if jobs == 1 and sum(map(len, groups)) <= FEW:
+        for task in (one for group in groups for one in group):
+            _run_group([task], rows, evidence)
+            watch.tell()
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_leave_ctrl_c)
+    pool = ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_leave_ctrl_c,
+        max_tasks_per_child=NUMBERS_A_PROCESS,
+    )
     try:
         open_groups: set[Future[None]] = {
             pool.submit(_run_group, group, rows, evidence) for group in groups

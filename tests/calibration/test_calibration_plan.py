@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from calibration.figures import figures, interval, missed
+from calibration.figures import figures, interval, missed, pass_at
 from calibration.pipeline import Size, Task
 from calibration.plan import ROTATION, SCENARIOS, strength, tasks
 from calibration.rows import Rows
@@ -82,6 +82,22 @@ def test_intervals_are_clopper_and_pearsons(hits, count, low, high):
     assert interval(hits, count) == pytest.approx((low, high), abs=2e-5)
 
 
+def test_the_pass_rate_at_a_ratio_is_that_of_the_probit_line():
+    """Counts of an exact 5 % test over three years give its power between the points, too."""
+    ratios = (0.0, 0.5, 1.0, 1.6, 2.1)
+    powers = [0.05, 0.218, 0.535, 0.870, 0.977]
+    points = [(x, round(4000 * p), 4000) for x, p in zip(ratios, powers, strict=True)]
+    found = pass_at(1.5, points)
+    assert found is not None
+    assert found["rate"] == pytest.approx(0.83, abs=0.01)
+    assert 0.0 < found["high"] - found["low"] < 0.03
+    wide = pass_at(1.5, [(x, hits // 100, 40) for x, hits, _ in points])
+    assert wide is not None
+    assert wide["high"] - wide["low"] > 5 * (found["high"] - found["low"])
+    assert pass_at(1.5, points[:1]) is None
+    assert pass_at(1.5, [(1.0, 0, 9), (2.0, 0, 9)]) is None
+
+
 def _row(task: Task, state: str, **gates: str) -> dict:
     outcomes = {"H0 trades": "pass", "H1": "pass", "H4": "pass", "S4": "pass", **gates}
     return {
@@ -127,6 +143,9 @@ def test_missed_targets_are_named():
     told = missed(figures(rows, {}))
     assert [one.split(":")[0] for one in told] == ["null", "edge_1.5"]
     assert not missed(figures([_row(_task("edge_1.5", n), "PASS") for n in range(4)], {}))
+    chance = [_row(_task("zero", n), "PASS" if n == 0 else "FAIL") for n in range(12)]
+    assert not missed(figures(chance, {}))
+    assert missed(figures([_row(_task("zero", n), "PASS") for n in range(4)], {}))
 
 
 def test_rows_are_added_and_a_line_that_was_cut_off_is_made_again(tmp_path):
