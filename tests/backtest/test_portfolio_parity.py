@@ -18,7 +18,7 @@ def assert_answers_agree(question: Account):
     return answer
 
 
-@hypothesis.settings(FEW, max_examples=300)
+@hypothesis.settings(FEW, max_examples=100)
 @given(accounts())
 def test_engines_agree_on_small_accounts(question):
     """Any setups of any strategies on any small markets give the same result on both engines."""

@@ -76,6 +76,7 @@ def test_all_ways_out_are_taken():
     assert floor["entries"] == floor["signal"] + floor["stop"] + floor["target"] + floor["open"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_peers")
 def test_without_the_environment_rows_say_how_to_make_it():
     """Our own figures are there and right; the peers' rows have none, miss nothing, and help."""

@@ -127,7 +127,13 @@ def _backtrader(place: str, feed: str, once: bool) -> dict[str, Records]:
     return {case.name: out for case, out in zip(cases, outputs, strict=True)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def _marked(case: Case) -> Any:
+    """Confidence holds all other concepts, so each of its cases takes seconds: most are slow."""
+    few = case.line.concept.name != "confidence" or not case.values or "-0-" in case.name
+    return pytest.param(case, id=case.name, marks=() if few else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", [_marked(case) for case in CASES])
 def test_a_line_knows_only_the_past_and_is_the_same_however_it_is_computed(case: Case) -> None:
     """For every line: once == next == every prefix, after a restart too, whatever comes later."""
     concept, bars = case.line.concept, market(case.market)

@@ -43,7 +43,7 @@ def _moves(edge: float) -> Floats:
     return np.concatenate([after_sweeps(c.high, c.low, c.close).move for c in _candles(edge)])
 
 
-@pytest.mark.parametrize("edge", [0.0, 0.3, -0.6])
+@pytest.mark.parametrize("edge", [0.0, 0.3, pytest.param(-0.6, marks=pytest.mark.slow)])
 def test_mean_move_after_sweeps_is_the_planted_edge(edge: float) -> None:
     """The standardised move of 16 bars after a sweep has the stated mean, within 3.5 errors."""
     moves = _moves(edge)

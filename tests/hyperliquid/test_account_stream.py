@@ -14,6 +14,9 @@ from ftbt.hyperliquid.account import AccountStream, Broken, Truth
 from ftbt.hyperliquid.records import Fill, OrderReport
 from ftbt.hyperliquid.sockets import SocketOptions
 
+# Real sockets beside a market that goes on while they wait: they need a machine that is not busy.
+pytestmark = pytest.mark.slow
+
 QUICK = SocketOptions(
     connect_s=1.0, acknowledge_s=8.0, ping_s=0.3, silence_s=2.0,
     back_off=Retry(base_s=0.05, cap_s=0.2),
@@ -144,8 +147,9 @@ def test_a_venue_that_changes_the_account_is_noticed(client, net, open_stream):
     net.control("/position/liquidate", {"user": client.account, "coin": "BTC"})
     events = gather(stream, Fill, 1)
     assert fills_in(events)[0].liquidation
-    later = gather(stream, Truth, 1)
-    assert [e for e in later if isinstance(e, Truth)][-1].state.positions == {}
+    if not any(isinstance(event, Truth) for event in events):
+        events += gather(stream, Truth, 1)
+    assert [e for e in events if isinstance(e, Truth)][-1].state.positions == {}
 
 
 def test_a_truth_that_can_not_be_read_is_tried_again(client, net, open_stream):

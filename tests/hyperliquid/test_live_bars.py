@@ -26,6 +26,9 @@ from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sockets import SocketOptions
 from ftbt.smc import ALL_LINES
 
+# Real sockets beside a market that goes on while they wait: they need a machine that is not busy.
+pytestmark = pytest.mark.slow
+
 COINS = ("BTC", "ETH")
 QUARTER = Timeframe.parse("15m")
 WARM_UP = 200

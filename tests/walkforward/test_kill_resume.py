@@ -121,7 +121,7 @@ def expected(reference: dict[str, dict[str, str]], start: Start, tmp_path: Path)
     return reference["one"]
 
 
-@pytest.mark.parametrize("jobs", [pytest.param(2, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("jobs", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_workers_never_change_a_byte(
     reference: dict[str, dict[str, str]], start: Start, tmp_path: Path, jobs: int
 ) -> None:
