@@ -98,7 +98,7 @@ def pass_at(sharpe: float, points: Sequence[tuple[float, int, int]]) -> dict[str
     covariance = np.linalg.pinv(design.T @ (weight[:, None] * design))
     at = np.array([1.0, sharpe])
     middle, error = float(line @ at), float(np.sqrt(at @ covariance @ at))
-    low, high = norm.cdf([middle - 1.959964 * error, middle + 1.959964 * error])
+    low, high = (norm.cdf(middle + side * 1.959964 * error) for side in (-1.0, 1.0))
     return {
         "rate": round(float(norm.cdf(middle)), 4),
         "low": round(float(low), 4),
