@@ -28,6 +28,7 @@ from ftbt.walkforward import run as runner
 from ftbt.walkforward.checkpoint import WindowFolder
 from ftbt.walkforward.inputs import Inputs, prepare
 from ftbt.walkforward.search import Study
+from ftbt.walkforward.store import load_run
 
 STRATEGY = "liquidity_sweep"
 WINDOWS = 12
@@ -114,6 +115,11 @@ def recorded(replays: dict[int, Replay]) -> Iterator[None]:
         yield
 
 
+def _bytes(kept: Any) -> int:
+    """Return the size of what the cache keeps: an array or a tuple of them."""
+    return sum(one.nbytes for one in (kept if isinstance(kept, tuple) else (kept,)))
+
+
 @dataclass
 class Asked:
     """How often lines were asked for, and which ones had to be made."""
@@ -132,15 +138,14 @@ class Asked:
             def noted() -> Any:
                 made = make()
                 self.made[key] += 1
-                self.bytes_made += made.nbytes
+                self.bytes_made += _bytes(made)
                 return made
 
             self.requests += 1
             found = get(cache, key, noted)
-            kept = (
-                sum(one.nbytes for one in vars(cache)["_kept"].values()) if key in self.made else 0
-            )
-            self.most_kept = max(self.most_kept, kept)
+            if key in self.made:
+                kept = sum(map(_bytes, vars(cache)["_kept"].values()))
+                self.most_kept = max(self.most_kept, kept)
             return found
 
         with replaced(base.LineCache, "get", counted):
@@ -160,7 +165,9 @@ def run() -> list[Row]:
         watching(watch, PARTS),
         watch.label(REST),
     ):
-        runner.walk_forward(inputs, Path(folder), jobs=1)
+        found = runner.walk_forward(inputs, Path(folder), jobs=1)
+        if (load_run(found.folder).trials["state"] == "failed").any():
+            raise AssertionError("trials failed: what they cost is not what a walk-forward costs")
     began = time.process_time()
     for replay in replays.values():
         replay.again()
