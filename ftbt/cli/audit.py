@@ -43,7 +43,10 @@ PREFIXES, PREFIXES_COMPILED = 16, 48
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of places and futures.")
 @click.option(
-    "--quick", is_flag=True, help="Only the usual engine, and no measurement of the warm-up."
+    "--quick",
+    is_flag=True,
+    help="No measurement of the warm-up, and only the usual engine; an ordinary strategy also runs"
+    " bar by bar.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def audit(strategy: str, **options: Any) -> int:

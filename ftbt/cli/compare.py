@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftbt.cli.options import results_option
 from ftbt.cli.report import find_run
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ JSON = "comparison.json"
     epilog="Example: ftbt compare liquidity_sweep-BTC-15m-2bbfa8ef fvg_fill-BTC-15m-8e7afeed"
 )
 @click.argument("runs", metavar="RUN RUN...", nargs=-1, required=True)
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all runs.",
-)
+@results_option()
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -34,6 +34,17 @@ def strategy_option(**more: Any) -> Callable[[F], F]:
     )
 
 
+def results_option() -> Callable[[F], F]:
+    """Add `--results`, passed on as `results`."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        help="Folder of all runs.",
+    )
+
+
 def _coins(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the symbols of `--symbol A --symbol B` and of `--symbols A,B` alike."""
     del ctx

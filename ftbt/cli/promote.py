@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftbt.cli.options import results_option
 from ftbt.cli.report import find_run
 
 if TYPE_CHECKING:
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
     show_default="strategies/, then the current folder",
     help="Folder that holds the strategy's file. Repeat for more.",
 )
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all runs.",
-)
+@results_option()
 def promote(run: str, out: Path | None, places: tuple[Path, ...], results: Path) -> None:
     """Write the deployment file of a RUN: what would be traded next, and what was found about it.
 

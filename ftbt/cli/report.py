@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ftbt.cli.options import results_option
 from ftbt.errors import InputError, did_you_mean
 
 SHOWN = 5  # newest runs that an error names
@@ -13,13 +14,7 @@ SHOWN = 5  # newest runs that an error names
 
 @click.command(epilog="Example: ftbt report liquidity_sweep-BTC-15m-2bbfa8ef")
 @click.argument("run", metavar="RUN")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all runs.",
-)
+@results_option()
 def report(run: str, results: Path) -> None:
     """Make the report of a RUN anew and print its path.
 

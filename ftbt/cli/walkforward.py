@@ -15,6 +15,7 @@ from ftbt.cli.options import (
     engine_option,
     limit_options,
     money_options,
+    results_option,
     set_option,
     strategy_option,
 )
@@ -81,13 +82,7 @@ FREE = {"experiment", "jobs", "results", "resume", "force", "report", "store"}
 @click.option(
     "--jobs", type=int, show_default="one per core", help="Processes; never changes the result."
 )
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of all runs.",
-)
+@results_option()
 @click.option("--resume", is_flag=True, help="Continue an unfinished run.")
 @click.option("--force", is_flag=True, help="Forget an earlier execution of the same run.")
 @click.option(

@@ -26,6 +26,7 @@ from ftbt.errors import InputError, IntegrityError
 from ftbt.robustness.assessment_files import NAME, has_assessment, load_assessment
 from ftbt.strategy.loader import strategies_folder
 from ftbt.strategy.parameters import resolve
+from ftbt.walkforward.ensemble import own_parameters
 from ftbt.walkforward.result import Manifest, Run, SymbolFacts
 from ftbt.walkforward.store import load_run
 
@@ -121,7 +122,7 @@ def _strategies(
     for number, name in enumerate(facts.names):
         found = judged_strategy(name, files[number], classes[number], hashes[number], folders)
         prefix = f"{name}." if len(facts.names) > 1 else ""
-        given = _own({**facts.fixed, **chosen}, prefix)
+        given = own_parameters({**facts.fixed, **chosen}, prefix)
         values = resolve(found.load(), given, manifest.data[0].timeframe)
         made.append(
             DeployedStrategy(
@@ -134,12 +135,6 @@ def _strategies(
             )
         )
     return tuple(made)
-
-
-def _own(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
-    }
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -40,11 +40,7 @@ class Member:
 
     def own(self, named: Mapping[str, Any]) -> dict[str, Any]:
         """Return *named* parameters of a run by the strategy's own names."""
-        return {
-            name.removeprefix(self.prefix): value
-            for name, value in named.items()
-            if name.startswith(self.prefix)
-        }
+        return own_parameters(named, self.prefix)
 
     def named(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """Return the strategy's *own* parameters by their names in the run."""
@@ -112,12 +108,16 @@ def make_ensemble(part: StrategyPart, timeframe: Timeframe, allocation: Allocati
     _check_owned(part.ranges, found, prefixes)
     members = []
     for one, prefix in zip(found, prefixes, strict=True):
-        fixed, narrowed = _own(part.parameters, prefix), _own(part.ranges, prefix)
+        fixed, narrowed = (
+            own_parameters(part.parameters, prefix),
+            own_parameters(part.ranges, prefix),
+        )
         members.append(Member(one, space_of(one.load(), timeframe, fixed, narrowed), prefix))
     return Ensemble(tuple(members), allocation)
 
 
-def _own(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def own_parameters(named: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return what of *named* begins with *prefix*, without it."""
     return {
         name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
     }
