@@ -621,10 +621,10 @@ def test_gate_h3(assessed: Assessment, figures: Mapping[str, float], outcome: st
 
 @pytest.mark.parametrize(
     ("p", "outcome"),
-    [(0.049, "pass"), (0.05, "inconclusive"), (0.20, "inconclusive"), (0.201, "fail")],
+    [(0.099, "pass"), (0.10, "inconclusive"), (0.20, "inconclusive"), (0.201, "fail")],
 )
 def test_gate_h4(assessed: Assessment, p: float, outcome: str) -> None:
-    """Below 0.05 passes, above 0.20 fails."""
+    """Below 0.10 passes, above 0.20 fails."""
     cash = replace(assessed.snooping.tests[0], spa_consistent=p)
     snooping: Snooping = replace(assessed.snooping, tests=(cash,))
 
