@@ -178,14 +178,29 @@ class Desk(Account):
     def _settle(
         self, book: Book, working: Working, size: float, price: float, plain: float, maker: bool
     ) -> None:
-        """Book price, fee and trade of a fill, and tell Backtrader."""
+        """Book a fill of all that remains, and tell Backtrader."""
+        rate = self.settings.maker_fee if maker else self.settings.taker_fee
+        self.book_fill(
+            book, working, size, price, size * price * rate, size * abs(price - plain), maker
+        )
+        working.filled, working.remaining = size, 0.0
+        self.complete(book, working)
+
+    def complete(self, book: Book, working: Working) -> None:
+        """Mark *working* as filled, and tell its owner."""
+        working.status, working.end_bar = Status.FILLED, book.now
+        working.order.completed()
+        self.notify(working.order)
+
+    def book_fill(
+        self, book: Book, working: Working, size: float, price: float, fee: float, slippage: float,
+        maker: bool,
+    ) -> None:  # fmt: skip
+        """Book price, fee and trade of a fill."""
         before = book.position.price
         signed = working.side * size
         opened, closed = book.move(signed, price)
         profit = -working.side * closed * (price - before)
-        rate = self.settings.maker_fee if maker else self.settings.taker_fee
-        fee = size * price * rate
-        slippage = size * abs(price - plain)
         self.cash += profit - fee
         reason = self._reason(working) if closed else 0
         self.fills.append(
@@ -202,10 +217,6 @@ class Desk(Account):
             opens, opened * price, fee * (1.0 - share),
             0.0, profit, book.size, book.position.price,
         )  # fmt: skip
-        working.filled, working.remaining = size, 0.0
-        working.status, working.end_bar = Status.FILLED, book.now
-        order.completed()
-        self.notify(order)
 
     def _trade_of(
         self, book: Book, working: Working, opened: float, closed: float, price: float,
