@@ -89,6 +89,9 @@ class AccountBroker(StrictBroker):
         book = self.books[owner.data]
         self.desk.refuse(book, owner.ftbt_sleeve, rule, figure, float(intent["boundary"]))
 
+    def decided(self, owner: Any, setup: Any, intent: Any) -> None:
+        """Take notice of what *owner* has decided; a back-test keeps orders and refusals only."""
+
     def is_finished(self, data: Any) -> bool:
         """Tell whether the last bar of *data* is over: what is ordered now can't trade any more."""
         return self.books[data].finished

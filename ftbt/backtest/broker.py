@@ -156,7 +156,7 @@ class ModelBroker(AccountBroker):
             walk(self.desk, book, prices, slip, path.funding_inside[row])
         for working in book.active:
             if working.kind in TRAILING and working.active:
-                _trail(working, book)
+                trail(working, book)
 
     @property
     def is_idle(self) -> bool:
@@ -192,7 +192,7 @@ class ModelBroker(AccountBroker):
                 self.desk.end(book, working, Status.EXPIRED)
 
 
-def _trail(working: Working, book: Book) -> None:
+def trail(working: Working, book: Book) -> None:
     """Let a trailing stop follow the close."""
     created = working.order.created
     working.order.trailadjust(book.price)

@@ -28,7 +28,7 @@ from ftbt.backtest.result import (
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Bracket, Working
 from ftbt.data.feed import to_bt_time
-from ftbt.data.precision import floor_size
+from ftbt.data.precision import floor_size, round_price
 from ftbt.strategy.records import Refusal
 
 
@@ -80,6 +80,10 @@ class Desk(Account):
 
     def _force(self, book: Book, price: float, plain: float, reason: ExitReason) -> None:
         """Close the position with an order of the broker's own."""
+        self.fill(book, self.order_out(book, price, reason), price, plain, maker=False)
+
+    def order_out(self, book: Book, price: float, reason: ExitReason) -> Working:
+        """Return a working order of the broker's own that closes the position."""
         assert book.trade is not None, "a position always has a trade"
         entry = book.trade.entry
         make = SellOrder if book.size > 0 else BuyOrder
@@ -98,6 +102,7 @@ class Desk(Account):
             limit=price,
             bar=book.now,
             remaining=abs(book.size),
+            reduces=True,
             exit_reason=int(reason),
             symbol=book.symbol,
             sleeve=entry.sleeve,
@@ -106,11 +111,14 @@ class Desk(Account):
         order.submit(None)
         order.accept(None)
         book.active.append(working)
-        self.fill(book, working, price, plain, maker=False)
+        return working
 
     def pay_funding(self, book: Book, rate: float, price: float) -> None:
         """Book one or more hourly payments: positive rate, longs pay."""
-        paid = book.size * price * rate
+        self.pay(book, book.size * price * rate)
+
+    def pay(self, book: Book, paid: float) -> None:
+        """Book an amount of funding that was paid, received when negative."""
         self.cash -= paid
         if book.trade is not None:
             book.trade.funding += paid
@@ -327,3 +335,11 @@ class Desk(Account):
     def refusal_records(self) -> Any:
         """Return everything that was not taken as REFUSED records."""
         return np.array(self.refusals, REFUSED)
+
+
+def to_entry(book: Book, stop: Working) -> None:
+    """Move the stop of a bracket to the price of its entry: what is left can't lose any more."""
+    assert stop.bracket is not None, "only a bracket's stop has an entry"
+    stop.price = round_price(stop.bracket.entry_price, book.decimals)
+    stop.break_even, stop.moved = False, True
+    stop.order.created.price = stop.price

@@ -213,6 +213,16 @@ class MarketData:
                 self._news.wait(wait_s)
             return self._groups.popleft() if self._groups else None
 
+    @property
+    def waiting(self) -> int:
+        """How many groups can be taken without waiting."""
+        return len(self._groups)
+
+    def nudge(self) -> None:
+        """Let whoever waits for a group look for other news."""
+        with self._news:
+            self._news.notify_all()
+
     # --- history --------------------------------------------------------------------------------
 
     def _until_connected(self, patience_s: float) -> list[Message]:

@@ -21,6 +21,7 @@ from ftbt.hyperliquid.records import (
     ZERO,
     AccountState,
     Fill,
+    Funding,
     OpenOrder,
     OrderReport,
     Row,
@@ -176,6 +177,11 @@ class Rest:
     def recent_fills(self, user: str, priority: Priority = Priority.TRADE) -> tuple[Fill, ...]:
         """Return the newest fills, at most 2000, newest first; asked without a clock."""
         return self._read(self._info.user_fills(user), priority).each(Fill.read)
+
+    def fundings(self, user: str, since: int) -> tuple[Funding, ...]:
+        """Return the payments of funding from *since* on (ms, inclusive), at most 500."""
+        request = self._info.user_funding_history(user, since)
+        return self._read(request, Priority.TRADE).each(Funding.read)
 
     def request_budget(self, user: str) -> RequestBudget:
         """Return how many actions the account has used and may use."""
