@@ -1,0 +1,1 @@
+"""Trading: the strategy object of a back-test on the exchange."""
