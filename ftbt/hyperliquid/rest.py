@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -80,6 +80,10 @@ class Rest:
         bare: dict[str, Any] = {"universe": [], "tokens": []}
         # The SDK only needs the lists to number coins, which `Universe` does here.
         self._info = sdk.InfoRequests(transport.endpoint.url, _as_payload, bare, bare)
+
+    def once(self) -> Rest:
+        """Return the same reads with one try each, for who asks again in its own time."""
+        return Rest(self.transport, replace(self._retry, attempts=1), self._sleep)
 
     # --- the market -------------------------------------------------------------------------
 

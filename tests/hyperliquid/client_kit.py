@@ -28,6 +28,8 @@ from ftbt.live.journal import LiveJournal
 from ftbt.localnet.process import Key, Localnet, test_key
 
 QUICK = Timeouts(connect=1.0, read=0.7, turn=5.0)
+# For tests in which no request may fail by itself, however busy the machine is.
+UNHURRIED = Timeouts(connect=20.0, read=60.0, turn=60.0)
 HURRIED = Patience(poll_s=0.05, grace_s=0.4, least_looks=3, longest_s=6.0)
 
 
@@ -103,7 +105,8 @@ def make_client(net: Localnet, folder: Path, name: str, **more: Any) -> Client:
     user, key = test_key(name), agent_key(f"{name} agent")
     net.fund(user.address, 10_000)
     net.control("/agent", {"user": user.address, "agent": key.address, "name": "ftbt"})
-    transport = Transport(local_endpoint(net.url), Budget(), more.pop("timeouts", QUICK))
+    budget = more.pop("budget", None) or Budget()
+    transport = Transport(local_endpoint(net.url), budget, more.pop("timeouts", QUICK))
     rest = Rest(transport)
     approval = check_agent(rest, key, user.address, rest.server_time())
     journal = LiveJournal.open(folder / name / "journal.db", deployment=name)
