@@ -15,12 +15,14 @@ from aiohttp import web
 from ftbt.errors import FtbtError, InputError
 from ftbt.localnet.faults import KINDS
 from ftbt.localnet.interventions import Interventions, number
+from ftbt.localnet.replay import Stops
 from ftbt.localnet.server import HOST, Server, port_of
 from ftbt.localnet.sockets import Connection, dumps
 from ftbt.localnet.wireform import Unreadable, address
 
 Body = dict[str, Any]
 _MOST_BARS = 1_000_000
+STOPS = ("fill", "bar", "account")
 
 
 class Control:
@@ -143,12 +145,16 @@ class Control:
         return await self._move(int(body["until"]), body)
 
     async def _move(self, until: int, body: Body) -> Any:
+        """Move the market, and tell why it stopped and how often the account's orders traded."""
+        user = address(body["user"]) if "user" in body else ""
+        stops = _stops(body, user)
         self.host.pace.paused = True
-        stop = bool(body.get("stop_on_fill", False))
-        stopped = await self.server.replay.move(until, stop_on_fill=stop)
+        stopped = await self.server.replay.move(until, stops)
         self.server.publish()
         await self.server.hub.flush()
-        return {"market": self.host.venue.time, "stopped": stopped}
+        venue = self.host.venue
+        counted = {"fills": len(venue.core.fills.get(user, ()))} if user else {}
+        return {"market": venue.time, "stopped": stopped, **counted}
 
     # --- users ------------------------------------------------------------------------------------
 
@@ -305,3 +311,21 @@ class Control:
     async def _refuse(self, body: Body) -> Any:
         await self.server.refuse(float(body["seconds"]))
         return {}
+
+
+def _stops(body: Body, user: str) -> Stops:
+    """Return where the move that *body* asks for ends early.
+
+    Raises:
+        InputError: an unknown word, or `account` without a user.
+    """
+    asked = body.get("stop_on", [])
+    if not isinstance(asked, list) or not set(asked) <= set(STOPS):
+        raise InputError(f"stop_on must be a list of {', '.join(STOPS)}, not {asked!r}")
+    if "account" in asked and not user:
+        raise InputError("stop_on account needs a user: the address of the account")
+    return Stops(
+        fill="fill" in asked or bool(body.get("stop_on_fill", False)),
+        bar="bar" in asked,
+        account=user if "account" in asked else "",
+    )

@@ -96,6 +96,21 @@ async def serve(
         await server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How far the market went.
+
+    Attributes:
+        market: its time, ms.
+        stopped: why it stands: `bar`, `account`, `time` or `end`.
+        fills: how many fills the account has had since it exists.
+    """
+
+    market: int
+    stopped: str
+    fills: int
+
+
 class Localnet:
     """A running local exchange.
 
@@ -138,12 +153,26 @@ class Localnet:
 
     def step(self, bars: int = 1, *, stop_on_fill: bool = False) -> str:
         """Let the market trade up to the open of the *bars*-th next bar; say why it stopped."""
-        asked = {"bars": bars, "stop_on_fill": stop_on_fill}
+        asked = {"bars": bars, "stop_on": ["fill"] if stop_on_fill else []}
         return str(self.control("/step", asked)["stopped"])
 
     def run_until(self, time_ms: int) -> str:
         """Let the market trade up to *time_ms* of the market."""
         return str(self.control("/run", {"until": time_ms})["stopped"])
+
+    def run_to_event(self, user: str, until: int) -> Moved:
+        """Let the market trade up to *until* (ms), or only until something happens to *user*.
+
+        What happens is: every coin's next bar has opened, or an order of the account was filled,
+        ended or triggered, or it paid funding. All frames of it are on their way on return.
+        """
+        asked = {"until": until, "stop_on": ["bar", "account"], "user": user}
+        found = self.control("/run", asked)
+        return Moved(int(found["market"]), str(found["stopped"]), int(found["fills"]))
+
+    def fills_of(self, user: str) -> int:
+        """Return how many fills *user* has had."""
+        return int(self.state()["fills"].get(user, 0))
 
     def market_time(self) -> int:
         """Return the market's time, ms."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ftbt.data.timeframe import DAY_MS
+from ftbt.localnet.core import Event
 from ftbt.localnet.host import Host
 from ftbt.localnet.sockets import Hub
 
@@ -12,6 +15,32 @@ from ftbt.localnet.sockets import Hub
 _NAP = 0.02
 _YIELD_EVERY = 50
 _MOST_BACKLOG = 2000
+# What an account is told of, and may want to act on.
+_OF_ACCOUNTS = {"order", "fill", "cancel", "liquidation", "funding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """Where a move of the market ends before its time.
+
+    Attributes:
+        fill: after a trade of any account.
+        bar: once every coin's bar has opened: all of the bar before is known then.
+        account: after an order, a fill or a payment of this account.
+    """
+
+    fill: bool = False
+    bar: bool = False
+    account: str = ""
+
+    def told(self, events: Iterable[Event]) -> bool:
+        """Tell whether one of *events* concerns the account."""
+        if not self.account:
+            return False
+        return any(one.key == self.account and one.kind in _OF_ACCOUNTS for one in events)
+
+
+NOWHERE = Stops()
 
 
 class Replay:
@@ -21,6 +50,8 @@ class Replay:
         self.host = host
         self.hub = hub
         self._moving = asyncio.Lock()
+        # The last bar whose opening is over; kept between moves, for one may end on the way there.
+        self._bar = self._number()
 
     async def run(self) -> None:
         """Follow the wall clock for ever; cancel the task to end it."""
@@ -31,35 +62,50 @@ class Replay:
             self.cancel_scheduled()
             await asyncio.sleep(_NAP)
 
-    async def move(self, until: int, *, stop_on_fill: bool = False, hold: bool = False) -> str:
+    async def move(self, until: int, stops: Stops = NOWHERE, *, hold: bool = False) -> str:
         """Let the market trade up to *until* (ms); clients are told of each step.
 
         *hold*: stop early where the pace wants the market to stand still for a moment.
-        Returns `time`, `fill` or `end`, as `Venue.advance`, or `hold`.
+        Returns `time` or `end`, as `Venue.advance`; `fill`, `account` or `bar` where *stops* ended
+        it, in this order where several did; or `hold`.
         """
         async with self._moving:
-            return await self._move(until, stop_on_fill=stop_on_fill, hold=hold)
+            return await self._move(until, stops, hold=hold)
 
-    async def _move(self, until: int, *, stop_on_fill: bool, hold: bool) -> str:
+    async def _move(self, until: int, stops: Stops, *, hold: bool) -> str:
         venue, count = self.host.venue, 0
-        fills, bar = venue.core.trade_count, venue.time // venue.decision_ms
+        fills = venue.core.trade_count
+        # A move that ended at an open, for another reason, has not told it.
+        if stops.bar and self._opened():
+            return "bar"
         while venue.advance_one(until):
-            self.hub.publish(venue.drain())
+            events = venue.drain()
+            self.hub.publish(events)
             count += 1
-            if venue.core.trade_count > fills:
-                fills = venue.core.trade_count
-                if stop_on_fill:
-                    return "fill"
-                if hold and self._hold():
-                    return "hold"
-            if hold and venue.time // venue.decision_ms != bar and self._bar_is_open():
-                bar = venue.time // venue.decision_ms
-                if self._hold():
-                    return "hold"
+            opened = self._opened()
+            traded, fills = venue.core.trade_count > fills, venue.core.trade_count
+            if (traded and stops.fill) or stops.told(events):
+                self._bar -= int(opened)  # to be told by the next move
+                return "fill" if traded and stops.fill else "account"
+            if opened and stops.bar:
+                return "bar"
+            if hold and (traded or opened) and self._hold():
+                return "hold"
             if count % _YIELD_EVERY == 0:
                 await self._breathe()
         venue.reach(until)
         return "end" if venue.next_time() is None else "time"
+
+    def _number(self) -> int:
+        return self.host.venue.time // self.host.venue.decision_ms
+
+    def _opened(self) -> bool:
+        """Tell, once, that everything that belongs to the open of a bar has happened."""
+        number = self._number()
+        if number == self._bar or not self._bar_is_open():
+            return False
+        self._bar = number
+        return True
 
     def _bar_is_open(self) -> bool:
         """Tell whether everything that belongs to the open of a bar has happened."""
