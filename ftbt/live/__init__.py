@@ -1,0 +1,1 @@
+"""Trading on an exchange, and what can be said of it afterwards."""
