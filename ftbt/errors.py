@@ -7,12 +7,15 @@
         * ParameterError: give the strategy a value it accepts
         * StrategyNotFound: give a name or path that exists
         * StrategyBroken: mend the strategy file (the original error is chained)
+        * StateLocked: another process has this deployment or key: end it, or give another
     * ExternalError: nothing of yours is wrong; the world is. Wait, then run again
         * NetworkError: no connection, or the exchange does not answer; nothing was done
             * RateLimitError: asked too often; nothing was done
         * ExchangeError: the exchange answered that it will not
         * OutcomeUnknown: an action was sent and no answer tells whether it was done
-    * StorageError: disk full, permission, a file that cannot be read
+    * StorageError: permission, a file that cannot be read
+        * StorageFull: make room on the disk
+        * StorageDamaged: the file is not what was written; get it back from a backup
     * IntegrityError: results that must agree do not; keep the folder, report it
 
 Anything else that escapes is a bug of ftbt (exit code 1). Ctrl-C ends with 130.
@@ -54,6 +57,10 @@ class StrategyBroken(InputError):  # noqa: N818 - reads as what happened
     """The strategy file exists but cannot be loaded; the cause is chained."""
 
 
+class StateLocked(InputError):  # noqa: N818 - reads as what happened
+    """What only one process may have at a time, another process has."""
+
+
 class ExternalError(FtbtError):
     """Something outside of this machine failed."""
 
@@ -79,6 +86,14 @@ class OutcomeUnknown(ExternalError):  # noqa: N818 - reads as what happened
 
 class StorageError(FtbtError):
     """A file could not be read or written."""
+
+
+class StorageFull(StorageError):  # noqa: N818 - reads as what happened
+    """There is no room for what must be written: disk, quota or largest size of a file."""
+
+
+class StorageDamaged(StorageError):  # noqa: N818 - reads as what happened
+    """A file can be read, and is not what was once written."""
 
 
 class IntegrityError(FtbtError):

@@ -6,7 +6,7 @@ as a bar does, so that they are only asked when their own watch marks are reache
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -20,6 +20,7 @@ from ftbt.data.timeframe import DAY_MS
 from ftbt.risk.correlation import Groups
 from ftbt.risk.limits import (
     HOLDING,
+    MEMORY,
     ROOM,
     Limits,
     Rule,
@@ -72,6 +73,20 @@ class AccountLimits:
         risk = self._risk
         self.next_day, self.halted = int(risk["next_day"]), bool(risk["halted"])
         self.peak, self.watch = float(risk["peak"]), float(risk["watch"])
+
+    def regroup(self, groups: Groups) -> None:
+        """Take *groups* of correlated symbols from now on."""
+        self._groups = groups
+
+    def state(self) -> dict[str, float]:
+        """Return what the limits remember, for `restore`."""
+        return {name: self._risk[name].item() for name in MEMORY}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Remember what an earlier process did; limits themselves stay as they are."""
+        for name in MEMORY:
+            self._risk[name] = state[name]
+        self._read()
 
     def roll(self, time: int, equity: float) -> None:
         """Let a bar begin that opens in a new day; *equity* is that of the last close."""

@@ -28,7 +28,7 @@ from ftbt.backtest.result import (
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Bracket, Working
 from ftbt.data.feed import to_bt_time
-from ftbt.data.precision import floor_size
+from ftbt.data.precision import floor_size, round_price
 from ftbt.strategy.records import Refusal
 
 
@@ -80,6 +80,10 @@ class Desk(Account):
 
     def _force(self, book: Book, price: float, plain: float, reason: ExitReason) -> None:
         """Close the position with an order of the broker's own."""
+        self.fill(book, self.order_out(book, price, reason), price, plain, maker=False)
+
+    def order_out(self, book: Book, price: float, reason: ExitReason) -> Working:
+        """Return a working order of the broker's own that closes the position."""
         assert book.trade is not None, "a position always has a trade"
         entry = book.trade.entry
         make = SellOrder if book.size > 0 else BuyOrder
@@ -98,6 +102,7 @@ class Desk(Account):
             limit=price,
             bar=book.now,
             remaining=abs(book.size),
+            reduces=True,
             exit_reason=int(reason),
             symbol=book.symbol,
             sleeve=entry.sleeve,
@@ -106,11 +111,14 @@ class Desk(Account):
         order.submit(None)
         order.accept(None)
         book.active.append(working)
-        self.fill(book, working, price, plain, maker=False)
+        return working
 
     def pay_funding(self, book: Book, rate: float, price: float) -> None:
         """Book one or more hourly payments: positive rate, longs pay."""
-        paid = book.size * price * rate
+        self.pay(book, book.size * price * rate)
+
+    def pay(self, book: Book, paid: float) -> None:
+        """Book an amount of funding that was paid, received when negative."""
         self.cash -= paid
         if book.trade is not None:
             book.trade.funding += paid
@@ -178,14 +186,29 @@ class Desk(Account):
     def _settle(
         self, book: Book, working: Working, size: float, price: float, plain: float, maker: bool
     ) -> None:
-        """Book price, fee and trade of a fill, and tell Backtrader."""
+        """Book a fill of all that remains, and tell Backtrader."""
+        rate = self.settings.maker_fee if maker else self.settings.taker_fee
+        self.book_fill(
+            book, working, size, price, size * price * rate, size * abs(price - plain), maker
+        )
+        working.filled, working.remaining = size, 0.0
+        self.complete(book, working)
+
+    def complete(self, book: Book, working: Working) -> None:
+        """Mark *working* as filled, and tell its owner."""
+        working.status, working.end_bar = Status.FILLED, book.now
+        working.order.completed()
+        self.notify(working.order)
+
+    def book_fill(
+        self, book: Book, working: Working, size: float, price: float, fee: float, slippage: float,
+        maker: bool,
+    ) -> None:  # fmt: skip
+        """Book price, fee and trade of a fill."""
         before = book.position.price
         signed = working.side * size
         opened, closed = book.move(signed, price)
         profit = -working.side * closed * (price - before)
-        rate = self.settings.maker_fee if maker else self.settings.taker_fee
-        fee = size * price * rate
-        slippage = size * abs(price - plain)
         self.cash += profit - fee
         reason = self._reason(working) if closed else 0
         self.fills.append(
@@ -202,10 +225,6 @@ class Desk(Account):
             opens, opened * price, fee * (1.0 - share),
             0.0, profit, book.size, book.position.price,
         )  # fmt: skip
-        working.filled, working.remaining = size, 0.0
-        working.status, working.end_bar = Status.FILLED, book.now
-        order.completed()
-        self.notify(order)
 
     def _trade_of(
         self, book: Book, working: Working, opened: float, closed: float, price: float,
@@ -316,3 +335,11 @@ class Desk(Account):
     def refusal_records(self) -> Any:
         """Return everything that was not taken as REFUSED records."""
         return np.array(self.refusals, REFUSED)
+
+
+def to_entry(book: Book, stop: Working) -> None:
+    """Move the stop of a bracket to the price of its entry: what is left can't lose any more."""
+    assert stop.bracket is not None, "only a bracket's stop has an entry"
+    stop.price = round_price(stop.bracket.entry_price, book.decimals)
+    stop.break_even, stop.moved = False, True
+    stop.order.created.price = stop.price

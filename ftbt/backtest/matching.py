@@ -17,10 +17,9 @@ from math import isnan
 
 from ftbt.backtest import fills
 from ftbt.backtest.book import NAN, Book
-from ftbt.backtest.desk import Desk
+from ftbt.backtest.desk import Desk, to_entry
 from ftbt.backtest.result import Kind, Role, Status
 from ftbt.backtest.working import Working
-from ftbt.data.precision import round_price
 
 Prices = tuple[float, float, float, float]
 
@@ -196,9 +195,7 @@ def _end_of_bar(desk: Desk, book: Book, prices: Prices) -> None:
         if bracket is None or working.status != Status.OPEN:
             continue
         if working.role == Role.STOP and working.break_even and bracket.target_hit:
-            working.price = round_price(bracket.entry_price, book.decimals)
-            working.break_even, working.moved = False, True
-            working.order.created.price = working.price
+            to_entry(book, working)
         elif bracket.entry is working:
             stop = bracket.stop()
             passed = stop is not None and (

@@ -68,7 +68,7 @@ class OrderEntry:
             transmit=given["transmit"] is not False,
             histnotify=bool(given["histnotify"]),
         )
-        order.valid = deadline(given["valid"], book.coarse.time[book.bar])
+        order.valid = deadline(given["valid"], book.bar_time)
         order.addinfo(**keywords)
         order.addcomminfo(self.commission(data))
         if book.finished:

@@ -51,7 +51,7 @@ def run_reference(
     }
 
 
-class _Maker:
+class Maker:
     """Makes one strategy object on its own data; Backtrader hands it the data of all."""
 
     def __init__(
@@ -83,7 +83,7 @@ def _run_cerebro(plan: Plan, broker: ModelBroker, bar_by_bar: bool) -> None:
     names = dict(zip(classes, plan.names, strict=True))
     for leg in plan.legs():
         cls, values = classes[leg.sleeve], plan.values[leg.sleeve]
-        cerebro.addstrategy(_Maker(cls, values, leg.sleeve, leg.stretch))
+        cerebro.addstrategy(Maker(cls, values, leg.sleeve, leg.stretch))
     with user_code("+".join(plan.names), names):
         cerebro.run()
     if not all(map(math.isfinite, broker.equity)):

@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from ftbt.errors import FtbtError, IntegrityError, NetworkError
 from ftbt.hyperliquid.answers import Unreadable
-from ftbt.hyperliquid.records import ZERO, AccountState, Fill, OpenOrder, OrderReport
+from ftbt.hyperliquid.records import ZERO, AccountState, Fill, Funding, OpenOrder, OrderReport
 from ftbt.hyperliquid.rest import Equity, Rest
 from ftbt.hyperliquid.sockets import Connected, Disconnected, Frame, Socket, SocketOptions
 from ftbt.hyperliquid.streams import FillStream, order_reports
@@ -57,7 +57,7 @@ class Broken:
     reason: str
 
 
-Event = Fill | OrderReport | Truth | Broken
+Event = Fill | Funding | OrderReport | Truth | Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,9 @@ class AccountStream:
         self._rest, self._user, self._every, self._wake = rest, user, every_s, wake
         self._fills = FillStream(since)
         self._positions: dict[str, Decimal] = {}
+        self._held = True
+        self._paid_until = since
+        self._paid: set[tuple[int, str]] = set()
         self._mode = ""
         self._socket = Socket(rest.transport.endpoint, of_account(user), socket_options, "account")
         self._events: deque[Event] = deque()
@@ -247,9 +250,22 @@ class AccountStream:
         state = self._rest.account(self._user)
         equity = self._rest.equity(self._user, self._mode, state)
         self._book(self._fills.take(fills))
+        self._book_funding(state)
         self.truth = Truth(state, equity, orders, read_at, self._drift(state))
         self._tell(self.truth)
         return self.truth
+
+    def _book_funding(self, state: AccountState) -> None:
+        """Tell payments that were not told, while anything is or was held."""
+        held = bool(state.positions) or any(self._positions.values())
+        if not held and not self._held:
+            return
+        self._held = held
+        for paid in self._rest.fundings(self._user, self._paid_until):
+            if (paid.time, paid.coin) not in self._paid:
+                self._paid.add((paid.time, paid.coin))
+                self._paid_until = max(self._paid_until, paid.time)
+                self._tell(paid)
 
     def _drift(self, state: AccountState) -> dict[str, Decimal]:
         """Return where the exchange's positions are not what the fills lead to."""

@@ -81,6 +81,7 @@ class BarBuilder:
         step: length of a bar, ms.
         last: the newest bar of the history; the next one handed out follows it.
         looks_until_flat: answers of REST that must lack a row before nothing counts as traded.
+            Looks count while the stream stands, and never against a trade that was told.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class BarBuilder:
         self._unbroken = False  # the connection has held since the forming row's last frame
         self._seen_later = 0  # highest open of which anything was seen
         self._missing: dict[int, int] = {}
+        self._traded: set[int] = set()  # opens to come of which a trade was told
         self._looks_until_flat = looks_until_flat
         self._given: OrderedDict[int, Bar] = OrderedDict({last.opened: last})
 
@@ -105,7 +107,7 @@ class BarBuilder:
         if row.opened < self.next_open:
             self.late_frames += 1
             return []
-        self._seen_later = max(self._seen_later, row.opened)
+        self._see(row)
         forming = self._forming
         if forming is None or row.opened == forming.opened:
             # Frames may come twice or out of order; trades of a candle only become more.
@@ -124,46 +126,67 @@ class BarBuilder:
         return closed
 
     def broken(self) -> None:
-        """Note that the connection was lost: the forming row may lack its last trades."""
-        self._unbroken = False
+        """Note that the connection was lost: the forming row may lack its last trades.
 
-    def rows(self, rows: Iterable[Row], asked_at: int, received: float) -> list[Bar]:
+        Looks at REST start anew: what made the connection fail may have made them blind.
+        """
+        self._unbroken = False
+        self._missing.clear()
+
+    def rows(
+        self, rows: Iterable[Row], asked_at: int, received: float, *, unbroken: bool = True
+    ) -> list[Bar]:
         """Take an answer of REST that was asked for at *asked_at* (market time, ms).
 
         Return the bars that it proves closed. Rows that may still have been forming then are left.
+        *unbroken*: the stream stood from the question to the answer; if not, a row that lacks
+        proves nothing.
         """
-        closed_until = asked_at - self.step
         known = {}
         for row in rows:
             self._check(row)
-            self._seen_later = max(self._seen_later, row.opened)
+            self._see(row)
             known[row.opened] = row
         forming = self._forming
         if forming is not None and forming.opened in known:
             # REST may know of a trade that the stream has not told.
             told = known[forming.opened]
             self._forming = told if told.trades > forming.trades else forming
-        newest = max(known, default=0)
+        closed_until = self._closed_until(known, asked_at)
         made: list[Bar] = []
-        while self.next_open <= max(closed_until, newest - self.step):
+        while self.next_open <= closed_until:
             found = known.get(self.next_open)
             if found is not None:
                 made.append(self._give(bar_of(found, Source.REST, received)))
                 continue
+            if not unbroken or self.next_open in self._traded:
+                break
             looks = self._missing[self.next_open] = self._missing.get(self.next_open, 0) + 1
             if looks < self._looks_until_flat:
                 break
             made.append(self._give(flat_bar(self.coin, self.next_open, self._last_close, received)))
         return made
 
-    def revisions(self, rows: Iterable[Row]) -> list[Revision]:
-        """Return bars that were handed out and are told otherwise by *rows* now."""
+    def revisions(self, rows: Iterable[Row], asked_at: int) -> list[Revision]:
+        """Return bars that were handed out and are told otherwise by *rows*.
+
+        A row that was still forming at *asked_at* says nothing: its bar may have been closed and
+        handed out while the answer was on its way.
+        """
+        known = {row.opened: row for row in rows}
+        closed_until = self._closed_until(known, asked_at)
         found = []
-        for row in rows:
-            given = self._given.get(row.opened)
-            if given is not None and bar_of(row, given.source, given.proven) != given:
+        for opened, row in known.items():
+            given = self._given.get(opened)
+            if given is None or opened > closed_until:
+                continue
+            if bar_of(row, given.source, given.proven) != given:
                 found.append(Revision(given, row))
         return found
+
+    def _closed_until(self, known: Iterable[int], asked_at: int) -> int:
+        """Return the latest open of which a row of an answer with opens *known* is closed."""
+        return max(asked_at, max(known, default=0)) - self.step
 
     # --- what is to be done -----------------------------------------------------------------
 
@@ -176,6 +199,11 @@ class BarBuilder:
         if self._seen_later > self.next_open:
             return True
         return now >= self.next_open + self.step + grace
+
+    def _see(self, row: Row) -> None:
+        self._seen_later = max(self._seen_later, row.opened)
+        if row.trades > 0 and row.opened >= self.next_open:
+            self._traded.add(row.opened)
 
     def _check(self, row: Row) -> None:
         if row.coin != self.coin or row.interval != self.interval:
@@ -194,6 +222,7 @@ class BarBuilder:
         self.next_open += self.step
         self._last_close = bar.close
         self._missing.pop(bar.opened, None)
+        self._traded.discard(bar.opened)
         self._given[bar.opened] = bar
         if len(self._given) > _REMEMBERED:
             self._given.popitem(last=False)

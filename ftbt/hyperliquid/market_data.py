@@ -1,8 +1,11 @@
 """The stream of closed bars of several coins: history first, then live, one group per timestamp.
 
-Two threads: one owns builders and barrier and turns messages into groups, one asks REST, so that a
-slow answer about one coin never delays another. Readers take whole groups under one lock; with
-several feeds a loop could otherwise see one coin's bar a turn before the others'.
+Two threads: one owns builders and barrier and turns messages into groups, one asks REST, so that
+a slow answer about one coin never delays another's stream. Readers take whole groups under one
+lock; with several feeds a loop could otherwise see one coin's bar a turn before the others'.
+
+A group waits until it is complete. What an outage held back comes when it is over, in order, and
+is marked as too old to trade on; `DataHealth` says for whom it waits.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from ftbt.data.timeframe import MINUTE_MS, Timeframe
 from ftbt.errors import FtbtError, InputError, IntegrityError, NetworkError
 from ftbt.hyperliquid.answers import Node
 from ftbt.hyperliquid.barrier import Barrier, Group
-from ftbt.hyperliquid.bars import BarBuilder, Revision
+from ftbt.hyperliquid.bars import BarBuilder, Revision, Source
 from ftbt.hyperliquid.clock import MarketClock
 from ftbt.hyperliquid.history import interval_of, load_history
 from ftbt.hyperliquid.records import Row
@@ -30,6 +33,8 @@ from ftbt.hyperliquid.subscriptions import Subscription, candle
 
 _TICK_S = 0.1
 _REFRESH_S = 20.0
+# 24 s with the usual first pause: an outage of ten coins leaves room in the budget for its end.
+_MOST_DOUBLINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +43,13 @@ class BarOptions:
 
     Attributes:
         grace_ms: a bar is over for so long before REST is asked for it.
-        patience_ms: so long after a bar's end other coins wait for it.
         fresh_ms: a bar that comes later than that after its end is old: nothing is traded on it.
-        again_s: between two questions about the same missing bar.
+        again_s: between an answer and the next question about the same coin; doubles while there
+            is no answer, and starts anew with each connection.
         audit: compare each bar of the stream with REST afterwards.
     """
 
     grace_ms: int = 2_500
-    patience_ms: int = 15_000
     fresh_ms: int = 2 * MINUTE_MS
     again_s: float = 1.5
     audit: bool = True
@@ -57,7 +61,8 @@ class LiveGroup:
 
     Attributes:
         group: the bars.
-        live: new enough to trade on; False for history and for what was missed meanwhile.
+        live: new enough to trade on, and the stream stands; False for history and for what was
+            missed meanwhile.
     """
 
     group: Group
@@ -71,7 +76,8 @@ class DataHealth:
     Attributes:
         connected: the socket stands.
         last_bar: open of the newest group, ms.
-        late: coins that others have gone on without.
+        awaited: coins whose next bar is over, or followed by another, and not there yet: all
+            wait for them.
         flat: bars in which nothing traded and of which the venue had no row.
         revised: bars that REST told otherwise after they were handed out.
         gaps: times that the connection was lost.
@@ -80,7 +86,7 @@ class DataHealth:
 
     connected: bool
     last_bar: int
-    late: frozenset[str]
+    awaited: frozenset[str]
     flat: int
     revised: int
     gaps: int
@@ -89,10 +95,14 @@ class DataHealth:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Rows of one coin, asked for at a time of the market; None when there was no answer."""
+    """Rows of one coin, asked for at a time of the market; None when there was no answer.
+
+    *connection*: number of the connection that stood then, 0 for none.
+    """
 
     coin: str
     asked_at: int
+    connection: int
     rows: tuple[Row, ...] | None
 
 
@@ -123,7 +133,7 @@ class MarketData:
             raise InputError("market data need at least one coin, each once")
         self.coins, self.timeframe = coins, timeframe
         self.failure: BaseException | None = None
-        self._rest, self._clock = rest, clock
+        self._rest, self._once, self._clock = rest, rest.once(), clock
         self._interval = interval_of(timeframe)
         self._start, self._stored = start, dict(stored or {})
         self._options = options or BarOptions()
@@ -131,11 +141,14 @@ class MarketData:
         # Trades tell a replay's time, and that a market is alive although its candle is silent.
         wanted += [Subscription("trades", coin=coin) for coin in coins]
         self._socket = Socket(rest.transport.endpoint, wanted, socket_options, "market data")
-        self._barrier = Barrier(coins, timeframe.ms, self._options.patience_ms)
+        self._barrier = Barrier(coins)
         self._builders: dict[str, BarBuilder] = {}
         self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        self._asked: dict[str, float] = {}
+        self._pending: set[str] = set()  # coins of which an answer is to come
+        self._failed: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+        self._awaited: frozenset[str] = frozenset()
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
@@ -143,7 +156,7 @@ class MarketData:
         ]
         self._groups: deque[LiveGroup] = deque()
         self._news = threading.Condition()
-        self._connected = False
+        self._connection = 0  # its number while it stands
         self._flat = self._gaps = self._unread = self._last_bar = 0
         self.revised: list[Revision] = []
 
@@ -191,12 +204,12 @@ class MarketData:
     @property
     def connected(self) -> bool:
         """Whether the stream stands and what was missed is being read."""
-        return self._connected
+        return self._connection > 0
 
     def health(self) -> DataHealth:
         """Return the figures of now."""
         return DataHealth(
-            self._connected, self._last_bar, self._barrier.late, self._flat,
+            self.connected, self._last_bar, self._awaited, self._flat,
             len(self.revised), self._gaps, self._unread,
         )  # fmt: skip
 
@@ -212,6 +225,16 @@ class MarketData:
             if not self._groups and wait_s > 0 and not self.over:
                 self._news.wait(wait_s)
             return self._groups.popleft() if self._groups else None
+
+    @property
+    def waiting(self) -> int:
+        """How many groups can be taken without waiting."""
+        return len(self._groups)
+
+    def nudge(self) -> None:
+        """Let whoever waits for a group look for other news."""
+        with self._news:
+            self._news.notify_all()
 
     # --- history --------------------------------------------------------------------------------
 
@@ -242,7 +265,7 @@ class MarketData:
             self._builders[coin] = BarBuilder(
                 coin, self._interval, self.timeframe.ms, history.bars[-1]
             )
-        self._publish(self._barrier.release(now), live=False)
+        self._publish(self._barrier.release(), live=False)
 
     def _market_now(self) -> int:
         """Return the market's time; a replay that has shown no trade yet tells it by its book."""
@@ -270,17 +293,16 @@ class MarketData:
                 while True:
                     self._learn(self._answers.get_nowait())
             self._look()
-            now = self._clock.now()
-            self._publish(self._barrier.release(now), now=now)
+            self._publish(self._barrier.release(), live=self.connected)
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Connected):
-            self._connected = True
-            if message.number > 1:
-                self._ask_for(self.coins)  # what happened meanwhile
+            self._connection = message.number
+            self._failed.clear()
+            self._not_before.clear()
         elif isinstance(message, Disconnected):
-            self._connected = False
-            self._gaps += 1
+            self._gaps += self.connected
+            self._connection = 0
             for builder in self._builders.values():
                 builder.broken()
         elif message.channel == "trades":
@@ -301,36 +323,48 @@ class MarketData:
         for bar in builder.frame(row, frame.received):
             self._barrier.add(bar)
             if self._options.audit:
-                self._questions.put(row.coin)
+                self._question(row.coin)
 
     def _learn(self, answer: _Answer) -> None:
+        coin = answer.coin
+        self._pending.discard(coin)
+        failed = self._failed[coin] = (
+            0 if answer.rows is not None else self._failed.get(coin, 0) + 1
+        )
+        pause = self._options.again_s * 2.0 ** min(failed, _MOST_DOUBLINGS)
+        self._not_before[coin] = time.monotonic() + pause
         if answer.rows is None:
+            self._unread += 1  # proves nothing; it is asked again when due
             return
-        builder = self._builders[answer.coin]
+        builder = self._builders[coin]
         # What has begun is not in the future: after an outage this tells how old bars are.
         self._clock.saw(max((row.opened for row in answer.rows), default=0))
-        self.revised += builder.revisions(answer.rows)
-        for bar in builder.rows(answer.rows, answer.asked_at, time.monotonic()):
+        self.revised += builder.revisions(answer.rows, answer.asked_at)
+        unbroken = self.connected and answer.connection == self._connection
+        for bar in builder.rows(answer.rows, answer.asked_at, time.monotonic(), unbroken=unbroken):
+            self._flat += bar.source is Source.FLAT
             self._barrier.add(bar)
 
     def _look(self) -> None:
         """Ask REST for what the stream does not tell."""
-        now = self._clock.now()
+        now, moment = self._clock.now(), time.monotonic()
         due = [c for c, b in self._builders.items() if b.due(now, self._options.grace_ms)]
-        self._ask_for(tuple(due))
+        self._awaited = frozenset(due)
+        for coin in due:
+            if moment >= self._not_before.get(coin, moment):
+                self._question(coin)
 
-    def _ask_for(self, coins: tuple[str, ...]) -> None:
-        moment = time.monotonic()
-        for coin in coins:
-            if moment - self._asked.get(coin, float("-inf")) >= self._options.again_s:
-                self._asked[coin] = moment
-                self._questions.put(coin)
+    def _question(self, coin: str) -> None:
+        """Ask about *coin*, once at a time: an outage must not leave a queue to be worked off."""
+        if coin not in self._pending:
+            self._pending.add(coin)
+            self._questions.put(coin)
 
-    def _publish(self, groups: list[Group], *, live: bool = True, now: int = 0) -> None:
+    def _publish(self, groups: list[Group], *, live: bool) -> None:
         if not groups:
             return
-        step, fresh = self.timeframe.ms, self._options.fresh_ms
-        made = [LiveGroup(group, live and now - (group.opened + step) <= fresh) for group in groups]
+        oldest = self._clock.now() - self._options.fresh_ms - self.timeframe.ms
+        made = [LiveGroup(group, live and group.opened >= oldest) for group in groups]
         self._last_bar = groups[-1].opened
         with self._news:
             self._groups.extend(made)
@@ -348,12 +382,10 @@ class MarketData:
                     self._answers.put(self._read(coin))
 
     def _read(self, coin: str) -> _Answer:
-        builder = self._builders[coin]
+        builder, connection = self._builders[coin], self._connection
         asked_at = self._clock.now()
         begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
         rows: tuple[Row, ...] | None = None
-        try:
-            rows = self._rest.candles(coin, self._interval, begin, asked_at)
-        except FtbtError:
-            self._unread += 1  # proves nothing; it is asked again when due
-        return _Answer(coin, asked_at, rows)
+        with suppress(FtbtError):
+            rows = self._once.candles(coin, self._interval, begin, asked_at)
+        return _Answer(coin, asked_at, connection, rows)

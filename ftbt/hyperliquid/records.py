@@ -291,6 +291,26 @@ class Fill:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """A payment of funding.
+
+    Attributes:
+        time: ms of the market.
+        amount: USDC that the account received; negative when it paid.
+    """
+
+    coin: str
+    time: int
+    amount: Decimal
+
+    @classmethod
+    def read(cls, row: Node) -> Funding:
+        """Return the payment of a `userFunding` row."""
+        delta = row.at("delta")
+        return cls(delta.text("coin"), row.whole("time"), delta.number("usdc"))
+
+
 def _cloid(row: Node) -> str | None:
     found = row.maybe_text("cloid")
     return None if found is None else found.lower()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from ftbt.hyperliquid.records import (
     ZERO,
     AccountState,
     Fill,
+    Funding,
     OpenOrder,
     OrderReport,
     Row,
@@ -79,6 +80,10 @@ class Rest:
         bare: dict[str, Any] = {"universe": [], "tokens": []}
         # The SDK only needs the lists to number coins, which `Universe` does here.
         self._info = sdk.InfoRequests(transport.endpoint.url, _as_payload, bare, bare)
+
+    def once(self) -> Rest:
+        """Return the same reads with one try each, for who asks again in its own time."""
+        return Rest(self.transport, replace(self._retry, attempts=1), self._sleep)
 
     # --- the market -------------------------------------------------------------------------
 
@@ -176,6 +181,11 @@ class Rest:
     def recent_fills(self, user: str, priority: Priority = Priority.TRADE) -> tuple[Fill, ...]:
         """Return the newest fills, at most 2000, newest first; asked without a clock."""
         return self._read(self._info.user_fills(user), priority).each(Fill.read)
+
+    def fundings(self, user: str, since: int) -> tuple[Funding, ...]:
+        """Return the payments of funding from *since* on (ms, inclusive), at most 500."""
+        request = self._info.user_funding_history(user, since)
+        return self._read(request, Priority.TRADE).each(Funding.read)
 
     def request_budget(self, user: str) -> RequestBudget:
         """Return how many actions the account has used and may use."""

@@ -54,7 +54,7 @@ class Wanted:
     Attributes:
         account: address that holds the money, lower case.
         coins: what is to be traded.
-        leverage: by coin; None leaves it as it is on the exchange.
+        leverage: by coin, as far as the exchange offers it; None leaves it as it is there.
         cross: cross margin, where the coin takes it.
         deployment: name of what runs; client order ids begin with it.
     """
@@ -280,8 +280,9 @@ class Opening:
         if wanted.leverage is None:
             return
         with self._step("leverage") as found:
-            for coin, leverage in wanted.leverage.items():
+            for coin, asked in wanted.leverage.items():
                 asset = universe.tradable(coin)
+                leverage = min(asked, asset.max_leverage)
                 cross = wanted.cross and not asset.only_isolated
                 self._set_leverage(sender, asset, (leverage, cross), coin in state.positions)
                 found.append(f"{coin} {leverage}x {'cross' if cross else 'isolated'}")

@@ -1,1 +1,1 @@
-"""Trading on an exchange, and what can be said of it afterwards."""
+"""Trading for real: the very strategy objects of the back-test, on an exchange."""

@@ -172,6 +172,10 @@ RISK = np.dtype(
     align=True,
 )
 
+_NAMES = RISK.names or ()
+# The fields of RISK that change; all others follow from the limits.
+MEMORY = _NAMES[_NAMES.index("next_day") :]
+
 # What a symbol ties up: a position, or an entry that waits.
 HOLDING = np.dtype(
     [

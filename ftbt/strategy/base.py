@@ -152,12 +152,24 @@ class SetupStrategy(bt.Strategy):
         self._check_made()
         return *self.setup.heard(bars, self._packed[0]), self._common
 
+    def resume(self, entry: Any, leaving: Any, asked: int, filled: int) -> None:
+        """Go on with an entry of an earlier process.
+
+        Args:
+            entry: its order, leaving: the order that closes it, or None.
+            asked: bars of this run at whose close it was sent (as `len(self)` then).
+            filled: the same of its first fill; up to *asked* when nothing has filled.
+        """
+        self._entry, self._leaving = entry, leaving
+        self._entry_asked, self._entry_filled = asked, filled
+
     def notify_order(self, order: Any) -> None:
         """Follow the entry from its fill to the flat position after it."""
         entry = self._entry
         if entry is None:
             return
-        if order.ref == entry.ref and order.status == bt.Order.Completed:
+        told = order.ref == entry.ref and order.status in (bt.Order.Completed, bt.Order.Partial)
+        if told and self._entry_filled <= self._entry_asked:  # of several parts the first
             self._entry_filled = len(self)
             self._wake = len(self) + self.p.max_bars - 1
         if not entry.alive() and not self.position.size:
@@ -188,6 +200,7 @@ class SetupStrategy(bt.Strategy):
         decide(view, setup, self._bar[0], self._common[0], self._rules[0], intent)
         if intent["refusal"]:
             broker.refuse(self, intent)
+        broker.decided(self, setup, intent)
         self._act(intent)
 
     def _setup_now(self, index: int) -> Any:

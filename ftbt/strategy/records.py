@@ -110,6 +110,7 @@ class Refusal(IntEnum):
     GROUP_EXPOSURE = int(Rule.GROUP_EXPOSURE)
     NO_MARGIN = 17  # found at the fill, by the account itself
     RISK_PER_TRADE = 18  # a user's own order whose stop is too far for its size
+    NOT_LIVE = 19  # live only: old data, a broken connection, or trouble with the account
 
 
 REFUSAL_WORDS = {
@@ -131,6 +132,7 @@ REFUSAL_WORDS = {
     Refusal.GROUP_EXPOSURE: "exposure of a correlated group",
     Refusal.NO_MARGIN: "not enough margin",
     Refusal.RISK_PER_TRADE: "risk per trade",
+    Refusal.NOT_LIVE: "not ready to trade",
 }
 
 # Of these, how they stand in tables: `figure` of `boundary`.

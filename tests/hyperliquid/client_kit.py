@@ -15,7 +15,6 @@ from ftbt.data.market import Market
 from ftbt.data.sample import sample_market
 from ftbt.hyperliquid.agents import Approval, check_agent
 from ftbt.hyperliquid.budget import Budget
-from ftbt.hyperliquid.journal import SqliteJournal
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.network import Endpoint, Mode, Network, endpoint
 from ftbt.hyperliquid.nonces import Nonces
@@ -25,9 +24,12 @@ from ftbt.hyperliquid.resolving import Patience, Resolver
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sending import Sender
 from ftbt.hyperliquid.transport import Timeouts, Transport
+from ftbt.live.journal import LiveJournal
 from ftbt.localnet.process import Key, Localnet, test_key
 
 QUICK = Timeouts(connect=1.0, read=0.7, turn=5.0)
+# For tests in which no request may fail by itself, however busy the machine is.
+UNHURRIED = Timeouts(connect=20.0, read=60.0, turn=60.0)
 HURRIED = Patience(poll_s=0.05, grace_s=0.4, least_looks=3, longest_s=6.0)
 
 
@@ -57,7 +59,7 @@ class Client:
     transport: Transport
     rest: Rest
     approval: Approval
-    journal: SqliteJournal
+    journal: LiveJournal
     sender: Sender
     resolver: Resolver
     universe: Universe
@@ -103,10 +105,11 @@ def make_client(net: Localnet, folder: Path, name: str, **more: Any) -> Client:
     user, key = test_key(name), agent_key(f"{name} agent")
     net.fund(user.address, 10_000)
     net.control("/agent", {"user": user.address, "agent": key.address, "name": "ftbt"})
-    transport = Transport(local_endpoint(net.url), Budget(), more.pop("timeouts", QUICK))
+    budget = more.pop("budget", None) or Budget()
+    transport = Transport(local_endpoint(net.url), budget, more.pop("timeouts", QUICK))
     rest = Rest(transport)
     approval = check_agent(rest, key, user.address, rest.server_time())
-    journal = SqliteJournal(folder / f"{name}.sqlite")
+    journal = LiveJournal.open(folder / name / "journal.db", deployment=name)
     sender = Sender(
         transport, key, approval, Nonces(key.address, "localnet", folder), journal, **more
     )

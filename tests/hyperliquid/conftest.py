@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from ftbt.data.candles import Candles
+from ftbt.hyperliquid.budget import Budget
+from ftbt.hyperliquid.clock import ReplayClock
+from ftbt.hyperliquid.market_data import MarketData
 from ftbt.localnet.options import Options
 from ftbt.localnet.process import Localnet, localnet
 
@@ -16,7 +20,13 @@ _HERE = Path(__file__).parent
 if str(_HERE) not in sys.path:
     sys.path.append(str(_HERE))
 
-from client_kit import Client, ClientMaker, make_client, replayed  # noqa: E402
+from bars_kit import COINS, QUARTER, SOCKET, STEPPED, WARM_UP, DataMaker, first_open, until  # noqa: E402
+from client_kit import UNHURRIED, Client, ClientMaker, make_client, replayed  # noqa: E402
+
+
+def sockets_of(net: Localnet) -> int:
+    """Return how many WebSockets the local exchange has open; they are not disturbed."""
+    return int(net.control("/sockets", {"do": "silence", "seconds": 0})["touched"])
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +39,13 @@ def shared_net() -> Iterator[Localnet]:
 
 @pytest.fixture
 def net(shared_net: Localnet) -> Iterator[Localnet]:
-    """Yield the local exchange, without faults of another test."""
+    """Yield the local exchange, without faults or connections of another test.
+
+    A connection that is not quite gone would take its part of the faults.
+    """
     shared_net.control("/faults", method="DELETE")
+    shared_net.control("/sockets", {"do": "abort"})
+    until(lambda: sockets_of(shared_net) == 0, "connections of another test are gone")
     yield shared_net
     shared_net.control("/faults", method="DELETE")
 
@@ -56,3 +71,37 @@ def new_client(
 def client(new_client: ClientMaker) -> Client:
     """Return a client for a funded account of this test."""
     return new_client()
+
+
+@pytest.fixture
+def patient(new_client: ClientMaker) -> Client:
+    """Return a funded client whose requests only fail by a fault, and are not rationed."""
+    return new_client(timeouts=UNHURRIED, budget=Budget(margin=1_000.0))
+
+
+@pytest.fixture(scope="session")
+def research() -> dict[str, Candles]:
+    """Return the candles that the local exchange replays."""
+    return {coin: market.candles for coin, market in replayed().items()}
+
+
+@pytest.fixture
+def open_data(net: Localnet, patient: Client) -> Iterator[DataMaker]:
+    """Yield a function that starts live bars after *warm_up* ones; all are stopped afterwards.
+
+    It starts where a bar has just opened.
+    """
+    opened: list[MarketData] = []
+
+    def start(warm_up: int = WARM_UP, **more: Any) -> MarketData:
+        net.step(1)
+        begin = first_open(net, warm_up)
+        given = {"options": STEPPED, "socket_options": SOCKET, **more}
+        data = MarketData(patient.rest, ReplayClock(), COINS, QUARTER, begin, **given)
+        opened.append(data)
+        data.start()
+        return data
+
+    yield start
+    for one in opened:
+        one.stop()

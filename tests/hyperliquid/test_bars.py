@@ -129,6 +129,41 @@ def test_an_absent_row_is_not_final_at_once(builder):
     assert flat.source is Source.FLAT
 
 
+def test_only_looks_under_one_connection_make_a_bar_flat(builder):
+    """What made the stream fail may blind REST too: looks without it, or before it, are void."""
+    for _ in range(5):
+        assert builder.rows([row(1)], at(2), 0.0, unbroken=False) == []
+    for _ in range(2):
+        assert builder.rows([row(1)], at(2), 0.0) == []
+    builder.broken()
+    for _ in range(2):
+        assert builder.rows([row(1)], at(2), 0.0) == []
+    assert numbers(builder.rows([row(1)], at(2), 0.0)) == [0, 1]
+
+
+@pytest.mark.parametrize("told_by", ["stream", "REST"])
+def test_an_interval_of_which_a_trade_was_told_is_never_flat(builder, told_by):
+    """REST that lacks its row, or lacks it again, is behind: the row is waited for."""
+    if told_by == "stream":
+        builder.frame(row(0, 2, 101.0), 0.0)
+        builder.broken()
+    else:
+        builder.rows([row(0, 2, 101.0)], at(0, 30_000), 0.0)
+    for _ in range(10):
+        assert builder.rows([row(1)], at(2), 0.0) == []
+    closed = builder.rows([row(0, 3, 104.0), row(1)], at(2), 0.0)
+    assert [(bar.close, bar.source) for bar in closed[:1]] == [(104.0, Source.REST)]
+
+
+def test_a_row_without_trades_is_no_trade(builder):
+    """The venue may show an interval as a flat row, then lack it: that is flat as well."""
+    builder.frame(row(0, 0, volume=0.0), 0.0)
+    builder.broken()
+    for _ in range(2):
+        assert builder.rows([row(1)], at(2), 0.0) == []
+    assert numbers(builder.rows([row(1)], at(2), 0.0)) == [0, 1]
+
+
 def test_an_absent_row_that_comes_after_all_is_taken(builder):
     """Looks before it do not count against it."""
     builder.rows([row(1)], at(2), 0.0)
@@ -141,9 +176,19 @@ def test_a_bar_that_was_told_otherwise_later_is_noticed(builder):
     """It is not changed any more, but it is known."""
     builder.frame(row(0, 2, 101.0, volume=2.0), 0.0)
     given_out = builder.frame(row(1), 0.0)[0]
-    assert builder.revisions([row(0, 2, 101.0, volume=2.0), row(1)]) == []
-    revised = builder.revisions([row(0, 3, 101.0, volume=2.5)])
+    assert builder.revisions([row(0, 2, 101.0, volume=2.0), row(1)], at(1)) == []
+    revised = builder.revisions([row(0, 3, 101.0, volume=2.5)], at(1))
     assert [(one.given, one.now.volume) for one in revised] == [(given_out, 2.5)]
+
+
+def test_an_answer_that_was_on_its_way_while_a_bar_closed_revises_nothing(builder):
+    """Its row of that bar is of a time when more was to come."""
+    builder.frame(row(0, 1, 101.0), 0.0)
+    answer = [row(0, 1, 101.0)]
+    builder.frame(row(0, 4, 104.0), 0.0)
+    builder.frame(row(1), 0.0)
+    assert builder.revisions(answer, at(0, 30_000)) == []
+    assert len(builder.revisions([*answer, row(1)], at(0, 30_000))) == 1
 
 
 def test_candles_of_something_else_are_refused(builder):
@@ -191,15 +236,14 @@ def bar(coin, number):
 
 @pytest.fixture
 def barrier():
-    """Return a barrier for three coins with a patience of 5 s."""
-    return Barrier("ABC", STEP, 5_000)
+    """Return a barrier for three coins."""
+    return Barrier("ABC")
 
 
-def groups(barrier, now):
+def groups(barrier):
     """Return number and coins of the groups that go."""
     return [
-        ((group.opened - START) // STEP, "".join(sorted(group.bars)))
-        for group in barrier.release(now)
+        ((group.opened - START) // STEP, "".join(sorted(group.bars))) for group in barrier.release()
     ]
 
 
@@ -208,54 +252,33 @@ def test_bars_of_one_time_go_together(barrier, order):
     """Whichever comes last lets all go, at once."""
     for coin in order[:2]:
         barrier.add(bar(coin, 0))
-        assert groups(barrier, at(1, 100)) == []
+        assert groups(barrier) == []
     barrier.add(bar(order[2], 0))
-    assert groups(barrier, at(1, 100)) == [(0, "ABC")]
+    assert groups(barrier) == [(0, "ABC")]
+    assert groups(barrier) == []
 
 
-def test_nobody_waits_for_ever(barrier):
-    """After the deadline those go that are there, and the missing one is named."""
-    barrier.add(bar("A", 0))
-    barrier.add(bar("B", 0))
-    assert groups(barrier, at(1, 4_999)) == []
-    released = barrier.release(at(1, 5_000))
-    assert [sorted(group.missing) for group in released] == [["C"]]
-    assert barrier.late == {"C"}
-
-
-def test_a_late_coin_holds_nobody_up_and_catches_up_in_order(barrier):
-    """While it is late others go on without waiting; its bars come when they come."""
-    for coin in "AB":
-        barrier.add(bar(coin, 0))
-    barrier.release(at(1, 5_000))
-    for coin in "AB":
-        barrier.add(bar(coin, 1))
-    assert groups(barrier, at(2, 1)) == [(1, "AB")]
-
-    barrier.add(bar("C", 0))
-    assert groups(barrier, at(2, 2)) == [(0, "C")]
-    assert barrier.late == {"C"}
-    barrier.add(bar("C", 1))
-    assert groups(barrier, at(2, 3)) == [(1, "C")]
-    assert barrier.late == frozenset()
-    barrier.add(bar("A", 2))
-    assert groups(barrier, at(3, 1)) == []
+def test_all_wait_for_a_coin_that_is_behind_and_then_go_in_order(barrier):
+    """However far ahead the others are, no group goes without it."""
+    for number in range(50):
+        barrier.add(bar("A", number))
+        barrier.add(bar("B", number))
+        assert groups(barrier) == []
+    for number in range(20):
+        barrier.add(bar("C", number))
+    assert groups(barrier) == [(number, "ABC") for number in range(20)]
 
 
 @QUICK
-@given(st.permutations([(coin, number) for coin in "ABC" for number in range(6)]))
-def test_every_bar_comes_once_and_each_coin_in_order(arrivals):
-    """Whatever the order of arrival among coins, a coin's own bars keep their order."""
-    made = Barrier("ABC", STEP, 5_000)
+@given(st.permutations([coin for coin in "ABC" for _ in range(6)]))
+def test_every_group_is_complete_and_comes_once_in_order(arrivals):
+    """Whatever the order of arrival among coins, a group goes with the last bar of its time."""
+    made = Barrier("ABC")
     count = dict.fromkeys("ABC", 0)
-    seen = {coin: [] for coin in "ABC"}
-    for step, (coin, _) in enumerate(arrivals):
+    seen = []
+    for coin in arrivals:
         made.add(bar(coin, count[coin]))
         count[coin] += 1
-        for group in made.release(at(step // 3, 7_000)):
-            for one in group.bars.values():
-                seen[one.coin].append((one.opened - START) // STEP)
-    for group in made.release(at(100)):
-        for one in group.bars.values():
-            seen[one.coin].append((one.opened - START) // STEP)
-    assert all(found == list(range(6)) for found in seen.values())
+        seen += groups(made)
+        assert len(seen) == min(count.values())
+    assert seen == [(number, "ABC") for number in range(6)]

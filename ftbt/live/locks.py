@@ -1,0 +1,57 @@
+"""What only one process of this machine may have: a deployment's journal, a key.
+
+The operating system gives a lock back when its process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ftbt.errors import StateLocked, StorageError
+from ftbt.hyperliquid.nonces import state_folder
+
+
+def hold(path: Path, taken: str) -> FileLock:
+    """Take the lock file *path* at once, or not at all; `release()` gives it back.
+
+    Args:
+        path: of the lock file; it stays when the lock is given back.
+        taken: the line that the user reads when another process has it.
+
+    Raises:
+        StateLocked: another process, or another holder of this one, has it.
+        StorageError: there can be no such file.
+    """
+    # Taken by one thread, given back by any: a lock per thread would stay taken.
+    lock = FileLock(path, timeout=0, thread_local=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise StateLocked(taken) from None
+    except OSError as error:
+        raise StorageError(f"cannot lock {path}: {error.strerror or error}") from error
+    return lock
+
+
+def hold_key(signer: str, network: str, folder: Path | None = None) -> FileLock:
+    """Take the key *signer* on *network* for this process; `release()` gives it back.
+
+    Args:
+        signer: address of the key.
+        network: keys may be used on several, by a process each.
+        folder: where all processes of this machine look; None is the usual place.
+
+    Raises:
+        StateLocked: another process trades with that key.
+        StorageError: the lock file can't be made.
+    """
+    folder = (state_folder() if folder is None else folder) / "keys"
+    name = f"{network}-{signer.lower()}"
+    return hold(
+        folder / f"{name}.lock",
+        f"another process trades on {network} with the key {signer}: end it, or approve an agent"
+        " wallet for this one",
+    )

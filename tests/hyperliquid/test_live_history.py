@@ -1,0 +1,60 @@
+"""The bars before the first live one, and the clock that tells which of them are closed."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from bars_kit import QUARTER
+
+from ftbt.data.candles import Candles
+from ftbt.errors import DataError
+from ftbt.hyperliquid.clock import VenueClock
+from ftbt.hyperliquid.history import load_history
+
+
+def test_a_history_beyond_what_the_exchange_keeps_is_refused(patient, net):
+    """The message says where it begins and what to do."""
+    now = net.market_time()
+    with pytest.raises(DataError, match="ftbt data fetch"):
+        load_history(patient.rest, "BTC", QUARTER, now - 400 * 86_400_000, now)
+
+
+def test_stored_candles_lengthen_the_history(patient, net, research):
+    """What the exchange no longer has comes from the store; the seam is checked."""
+    now = net.market_time()
+    candles = research["BTC"]
+    first = int(candles.time[0]) - 100 * QUARTER.ms
+    early = candles.bars[:150].copy()
+    early["time"] -= 100 * QUARTER.ms
+    early[100:] = candles.bars[:50]
+    stored = Candles("BTC", QUARTER, early)
+    found = load_history(patient.rest, "BTC", QUARTER, first, now, stored)
+    opens = np.array([bar.opened for bar in found.bars])
+    assert opens[0] == first
+    assert (np.diff(opens) == QUARTER.ms).all()
+
+    other = early.copy()
+    for name in ("open", "high", "low", "close"):
+        other[name] *= 2
+    with pytest.raises(DataError, match="different markets"):
+        load_history(patient.rest, "BTC", QUARTER, first, now, Candles("BTC", QUARTER, other))
+
+
+def test_the_forming_candle_is_no_history(patient, net):
+    """The last bar had closed when the history was read."""
+    net.run_until(net.market_time() + 7 * 60_000)
+    now = net.market_time()
+    last = load_history(patient.rest, "BTC", QUARTER, now - 86_400_000, now).bars[-1]
+    assert last.opened + QUARTER.ms <= now
+
+
+def test_the_venues_clock_is_followed(patient):
+    """It is this machine's on a local exchange, and never steps back."""
+    clock = VenueClock(patient.rest)
+    clock.synchronise()
+    assert abs(clock.skew_ms) < 2_000
+    times = [clock.now() for _ in range(1000)]
+    assert times == sorted(times)
+    assert abs(times[-1] - time.time() * 1000) < 2_000
