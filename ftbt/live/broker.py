@@ -91,6 +91,7 @@ class LiveBroker(AccountBroker):
         self._write = note
         self._asked = account
         super().__init__(account.settings, account.shares, account.allocation)
+        self.limits.hold_breaker()  # a person looks at it first
         self.step, self.warm, self.halted_by = step, 0, ""
         self.coins: dict[str, LiveBook] = {}
         self.legs = Legs()
