@@ -291,8 +291,9 @@ def test_a_full_disk_keeps_what_was_noted_and_lets_nothing_be_sent(path, opened)
 
     room(journal, None)
     journal.before_sending(replace(SENT, nonce=8))
-    assert journal.trouble is None
     assert journal.waiting == 0
+    journal.check()
+    assert journal.trouble is None
     found = [event for event in journal.events() if event.kind == "fill"]
     assert [event.id for event in found] == [first, second]
     assert [event.body["what"] for event in journal.events(kinds={"journal"})] == [

@@ -32,6 +32,9 @@ _NO_ROOM = {getattr(errno, name, 0) for name in ("ENOSPC", "EDQUOT", "EFBIG")} -
 _NO_FILE_LARGER = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
+# Damage that has no code of its own: of a text column, of the file's header.
+_STRANGE = ("Could not decode to UTF-8", "unsupported file format")
+
 
 @contextmanager
 def storage_errors(path: Path, doing: str) -> Iterator[None]:
@@ -42,6 +45,8 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # Python's driver, about the message of SQLite itself
+        raise StorageDamaged(f"cannot {doing} the journal {path}; {how_back(path)}") from error
     except (DBAPIError, ResourceClosedError, sqlite3.Error, OSError) as error:
         raise storage_error(path, doing, error) from error
 
@@ -51,8 +56,12 @@ def storage_error(path: Path, doing: str, error: Exception) -> StorageError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     line = f"cannot {doing} the journal {path}: {cause}"
     code = getattr(cause, "sqlite_errorcode", None)
+    if isinstance(cause, sqlite3.OperationalError) and any(word in line for word in _STRANGE):
+        return StorageDamaged(f"{line}; {how_back(path)}")
+    if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+        return StorageFull(f"{line}; make room on the disk")
     if code is None:
-        return _without_code(path, line, cause)
+        return StorageError(line)
     if code & _PRIMARY == sqlite3.SQLITE_FULL or code in _NO_FILE_LARGER:
         return StorageFull(f"{line}; make room on the disk")
     if code & _PRIMARY in _DAMAGED:
@@ -145,12 +154,3 @@ def version_of(path: Path, steps: Sequence[Step] = STEPS) -> int:
             f" {newest(steps)}: install the ftbt that wrote it, or a newer one"
         )
     return int(version)
-
-
-def _without_code(path: Path, line: str, cause: BaseException | None) -> StorageError:
-    if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
-        return StorageFull(f"{line}; make room on the disk")
-    # Python's driver, about bytes in a text column; SQLite itself does not look.
-    if isinstance(cause, sqlite3.OperationalError) and "decode" in str(cause):
-        return StorageDamaged(f"{line}; {how_back(path)}")
-    return StorageError(line)

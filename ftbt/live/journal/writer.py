@@ -4,7 +4,8 @@ What happened has happened, whether the disk has room for it or not. So `note` a
 fail for the disk: entries wait in memory, in their order, and are written with the next one that
 finds room, while `trouble` says what is wrong. What needs the disk is permission to act:
 `before_sending` returns when the action is on the disk, with all that was noted before it, or
-raises; then nothing may be sent.
+raises; then nothing may be sent. When the disk is full a reserve gives room for the stops and
+cancels that protect what there is, and `trouble` forbids to open anything new.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from sqlalchemy import Table, insert, select
 from sqlalchemy.exc import IntegrityError as Refused
 
 from ftbt import __version__
-from ftbt.errors import FtbtError, InputError, StorageDamaged, StorageError
+from ftbt.errors import FtbtError, InputError, StorageDamaged, StorageError, StorageFull
 from ftbt.hyperliquid.journal import Sent
 from ftbt.live.journal import backups, database
 from ftbt.live.journal.checking import check_file
 from ftbt.live.journal.events import START, Event, encode, link
 from ftbt.live.journal.migrations import STEPS, Step, migrate, newest
 from ftbt.live.journal.reader import JournalReader, Outcome, Summary
+from ftbt.live.journal.reserve import Reserve
 from ftbt.live.journal.tables import ABOUT, EVENT, LOGS, OUTCOME, SENT
 from ftbt.live.locks import hold
 
@@ -88,6 +90,7 @@ class LiveJournal:
         self._depth = 0
         self._urgent = False
         self._trouble: StorageError | None = None
+        self._reserve, self._on_reserve = Reserve(path), False
         self._numbers: dict[tuple[str, int], int] = {}
         self._logs: dict[str, _Log] = {}
         self.damaged_backups: tuple[Path, ...] = ()
@@ -229,7 +232,10 @@ class LiveJournal:
 
     @property
     def trouble(self) -> StorageError | None:
-        """What keeps entries from being written; None when all that was noted is."""
+        """Why nothing new may be begun; None: all that was noted is written, with room for more.
+
+        StorageFull with nothing `waiting`: the journal lives on its reserve.
+        """
         return self._trouble
 
     @property
@@ -238,16 +244,18 @@ class LiveJournal:
         return sum(len(log.waiting) for log in self._logs.values())
 
     def check(self) -> None:
-        """Raise `trouble`, after one more attempt to write what waits.
+        """Raise `trouble`, after one more attempt to write what waits and to keep a reserve.
 
         Raises:
-            StorageFull, StorageDamaged, StorageError: what was noted is not all on the disk.
+            StorageFull, StorageDamaged, StorageError: what was noted is not all on the disk, or
+                the disk has no room for more.
         """
         with self._threads:
             self._urgent = True
-            error = self._write()
-        if error is not None:
-            raise error
+            if self._write() is None:
+                self._keep_reserve()
+            if self._trouble is not None:
+                raise self._trouble
 
     def damaged(self, error: StorageDamaged) -> None:
         """Take it that the file is damaged: nothing is written to it any more."""
@@ -299,10 +307,13 @@ class LiveJournal:
         """Move what SQLite's log holds into the file; call it when no order waits.
 
         Failing makes that log longer and nothing else: what lasts shows when something is written.
+        A reserve that was used is kept again as soon as there is room.
         """
         with self._threads, suppress(StorageError), database.storage_errors(self.path, "tidy"):
             if not self._depth:
                 database.driver(self._file).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                if self._on_reserve and self._write() is None:
+                    self._keep_reserve()
 
     def close(self) -> None:
         """Write what waits and let go of the file; closing twice is no harm.
@@ -342,21 +353,43 @@ class LiveJournal:
             return self._trouble
         if self.waiting:
             try:
-                with database.storage_errors(self.path, "write"):
-                    self._insert()
+                self._insert()
             except StorageError as error:
                 return self._fail(error)
             for log in self._logs.values():
                 log.waiting.clear()
-        self._urgent, self._trouble = False, None
+        self._urgent = False
+        if not self._on_reserve:
+            self._trouble = None
         return None
 
     def _insert(self) -> None:
-        database.set_durable(self._file, self._urgent)
-        with self._file.begin():
-            for log in self._logs.values():
-                if log.waiting:
-                    self._file.execute(log.insert, log.waiting)
+        try:
+            self._insert_once()
+        except StorageFull as error:
+            if not self._reserve.give():
+                raise
+            self._on_reserve = True
+            self._fail(error)
+            self._insert_once()
+
+    def _insert_once(self) -> None:
+        with database.storage_errors(self.path, "write"):
+            database.set_durable(self._file, self._urgent)
+            with self._file.begin():
+                for log in self._logs.values():
+                    if log.waiting:
+                        self._file.execute(log.insert, log.waiting)
+
+    def _keep_reserve(self) -> None:
+        try:
+            self._reserve.take()
+        except StorageError as error:
+            self._on_reserve = True
+            self._fail(error)
+        else:
+            self._on_reserve = False
+            self._trouble = None
 
     def _fail(self, error: StorageError) -> StorageError:
         if isinstance(error.__cause__, Refused):
@@ -432,7 +465,9 @@ class LiveJournal:
     def _note_opened(self, version: int) -> None:
         what = "opened" if version else "made"
         self.note(OWN_KIND, {"what": what, "pid": os.getpid(), "ftbt": __version__})
-        self.check()
+        if self.waiting and self._trouble is not None:
+            raise self._trouble
+        self._keep_reserve()
 
     def _let_go(self) -> None:
         with suppress(Exception):
