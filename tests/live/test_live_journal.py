@@ -264,7 +264,7 @@ def test_a_second_writer_is_refused(opened):
 
 def room(journal, pages):
     """Let the file of *journal* have *pages* more pages than now; None: as many as it likes."""
-    driver = journal._file.connection.driver_connection
+    driver = journal._ends.file.connection.driver_connection
     used = driver.execute("PRAGMA page_count").fetchone()[0]
     most = 1_000_000 if pages is None else used + pages
     driver.execute(f"PRAGMA max_page_count = {most}")

@@ -9,6 +9,7 @@ would give away the locks that SQLite holds on it.
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -83,8 +84,12 @@ def uri(path: Path, mode: str) -> str:
 
 def read_only(path: Path) -> sqlite3.Connection:
     """Return a connection that can't change *path*."""
+    name = uri(path, "ro")
+    if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # Nobody writes, and SQLite could not put beside it what readers and writers share.
+        name += "&immutable=1"
     return sqlite3.connect(
-        uri(path, "ro"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None,
+        name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
 
