@@ -123,6 +123,8 @@ class LiveRun:
         self._latencies = Latencies()
         self._stop = threading.Event()
         self._flatten_from = 0.0
+        # Called with each event before it is written down; they must neither wait nor raise.
+        self.listeners: list[Callable[[str, Mapping[str, Any], str], None]] = []
         self._on_stop: OnStop = config.on_stop
         self._next_look = 0.0
 
@@ -265,6 +267,8 @@ class LiveRun:
             self.stream.reconcile()
 
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
+        for listener in self.listeners:
+            listener(kind, body, coin)
         self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
 
     # --- turns ------------------------------------------------------------------------------------
