@@ -50,6 +50,7 @@ class Events:
         self.books, self.note, self.reconcile = books, note, reconcile
         self.trouble: dict[str, str] = {}  # why no position may be opened: what -> sentence
         self.account_equity: Decimal | None = None
+        self.liquidation: dict[str, float] = {}  # price by coin, as of the last truth
         self.fills = 0
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
@@ -303,6 +304,11 @@ class Events:
     def truth(self, truth: Truth) -> None:
         """Compare what the exchange has with what we think it has."""
         self.account_equity = truth.equity.value
+        self.liquidation = {
+            coin: float(one.liquidation)
+            for coin, one in truth.state.positions.items()
+            if one.liquidation is not None and coin in self.books
+        }
         standing = {order.cloid: order for order in truth.orders if order.cloid is not None}
         for leg in list(self.legs.all_alive()):
             if leg.since > truth.read_at:

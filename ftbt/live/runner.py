@@ -35,6 +35,7 @@ from ftbt.hyperliquid.sockets import SocketOptions
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
+from ftbt.live.guard import Guard, GuardLimits, Level
 from ftbt.live.journal import LiveJournal
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
@@ -72,6 +73,7 @@ class LiveConfig:
         bounds: of orders that trade at once.
         bar_options, socket_options: waits.
         every_s: seconds between two readings of the account.
+        guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
             that is asked to keep none.
     """
@@ -95,6 +97,7 @@ class LiveConfig:
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
     every_s: float = 30.0
+    guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
 
 
@@ -207,6 +210,10 @@ class LiveRun:
         self.session, self.data = session, data
         broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
         broker.warm = data.waiting
+        self.guard = Guard(
+            config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
+        )
+        self.listeners.append(self.guard.saw)
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
@@ -286,6 +293,7 @@ class LiveRun:
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
         self._obey()
+        self._look_out()
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
@@ -312,6 +320,18 @@ class LiveRun:
         found = control.halted(state)
         if not self._stop.is_set():
             broker.halted_by = "" if found is None else f"halted: {found.reason}"
+
+    def _look_out(self) -> None:
+        """Do what the guard finds necessary."""
+        trips = self.guard.look(self.session.clock.skew_ms)
+        worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
+        if worst is None or self._stop.is_set():
+            return
+        self._note("critical", {"what": worst.what, "text": worst.text}, "")
+        control.halt(self.config.state, worst.text)
+        flatten = self.config.guard.on_critical == "flatten"
+        self._on_stop = "flatten" if flatten else "keep"
+        self._stop.set()
 
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
