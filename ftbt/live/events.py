@@ -109,8 +109,15 @@ class Events:
         self.desk.take_fill(book, working, size, price, fee, maker=maker)
         for row in self.desk.trades[before:]:
             self.note("trade", {"row": [float(x) for x in row]}, book.coin)
-        unwanted = working.status not in (Status.OPEN, Status.FILLED)
-        if unwanted and book.size and not book.children() and not self.restoring:
+        if not self.restoring:
+            self._leave_unwanted(book)
+
+    def _leave_unwanted(self, book: LiveBook) -> None:
+        """Close a position whose entry had been taken back when it filled after all."""
+        trade = book.trade
+        if trade is None or trade.entry.status in (Status.OPEN, Status.FILLED):
+            return
+        if book.size and not book.children():
             self.leave(book, ExitReason.SIGNAL, "an entry filled that had been taken back")
 
     def _guard(self, leg: Placed) -> None:
@@ -319,10 +326,12 @@ class Events:
             elif order is None and leg.stage in (Stage.LIVE, Stage.WAITING):
                 self._look(leg)
             elif order is not None and leg.stage is Stage.ENDING:
-                leg.to(Stage.LIVE)
+                waits = leg.kind is Leg.GUARD and self.sync.entry_stands(leg.working)
+                leg.to(Stage.WAITING if waits else Stage.LIVE)
         self._orphans(truth)
         for coin, book in self.books.items():
             self._compare(book, truth, coin)
+            self._leave_unwanted(book)
             self.sync.sync(book)
 
     def _orphans(self, truth: Truth) -> None:

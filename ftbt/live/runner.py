@@ -48,6 +48,7 @@ from ftbt.strategy.parameters import resolve
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
 _LOOK_S = 0.25
+_DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _WARMUP_DAYS = 30.0
 _NET = (TRADE.names or ()).index("net")
 
@@ -276,7 +277,12 @@ class LiveRun:
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         for listener in self.listeners:
             listener(kind, body, coin)
-        self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
+        # All of it outlives the process. What must outlive the machine as well is on the disk when
+        # an action is sent; the exchange tells the rest again.
+        self.journal.note(
+            kind, body, coin=coin, market_ms=self.session.market_clock.now(),
+            durable=kind in _DURABLE,
+        )  # fmt: skip
 
     # --- turns ------------------------------------------------------------------------------------
 
