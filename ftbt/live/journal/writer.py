@@ -182,7 +182,7 @@ class LiveJournal:
             self._ends.urge()
             error = self._ends.write()
             if error is not None:
-                log.take_back(before)
+                self._ends.take_back(SENT, before)
                 raise error
             self._numbers[sent.signer, sent.nonce] = number
 
