@@ -61,6 +61,7 @@ class Maker:
         self.sleeve, self.stretch = sleeve, stretch
 
     def __call__(self, *datas: Any) -> Any:
+        """Return the strategy object on its own one of *datas*."""
         cls = self.cls
         try:
             strategy = cls(datas[self.stretch], **self.values)

@@ -10,7 +10,7 @@ import collections
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Account:
     cloids: CloidMaker
     shares: Sequence[float] = (1.0,)
     allocation: Allocation | None = None
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 class LiveBroker(AccountBroker):
@@ -159,7 +159,7 @@ class LiveBroker(AccountBroker):
         """Return False: a session that ends leaves its positions as they are."""
         return False
 
-    def is_finished(self, data: Any) -> bool:
+    def is_finished(self, data: Any) -> bool:  # noqa: ARG002 - as the face of all brokers
         """Return False: a market goes on."""
         return False
 

@@ -106,13 +106,14 @@ class Restoring:
         owner = self.owners[int(body["sleeve"]), book.coin]
         parent = None if body["parent"] is None else desk.orders[int(body["parent"]) - 1]
         price, limit = _number(body["price"]), _number(body["limit"])
-        order = (BuyOrder if side > 0 else SellOrder)(
+        make: Any = BuyOrder if side > 0 else SellOrder
+        order = make(
             owner=owner, data=book.data, size=float(body["size"]),
             price=None if price != price else price, exectype=body["exectype"],
             parent=None if parent is None else parent.order,
         )  # fmt: skip
         order.valid = body["valid"]
-        order.addcomminfo(self.broker.getcommissioninfo(book.data))
+        order.addcomminfo(desk.commission(book.data))
         targets = body["targets"]
         working = Working(
             number=number, order=order, side=side, kind=Kind(int(body["kind"])),

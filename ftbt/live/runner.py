@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
 from ftbt.data.timeframe import DAY_MS, Timeframe
-from ftbt.errors import InputError, IntegrityError
+from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.keys import AgentKey
@@ -85,7 +85,7 @@ class LiveConfig:
     until: int | None = None
     dry_run: bool = False
     on_stop: OnStop = "keep"
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
     every_s: float = 30.0
@@ -378,7 +378,7 @@ def interrupts(run: LiveRun, told: Callable[[int], None] = lambda _: None) -> It
         return
     count = 0
 
-    def handle(number: int, frame: Any) -> None:
+    def handle(number: int, _: Any) -> None:
         nonlocal count
         count += 1
         if count > 1:

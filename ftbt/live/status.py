@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -105,4 +104,4 @@ class StatusFile:
         # No fsync: it is a view of what the journal keeps.
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps(now), "utf-8")
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)

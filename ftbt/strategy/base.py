@@ -156,7 +156,8 @@ class SetupStrategy(bt.Strategy):
         """Go on with an entry of an earlier process.
 
         Args:
-            entry: its order, leaving: the order that closes it, or None.
+            entry: its order.
+            leaving: the order that closes it, None when there is none.
             asked: bars of this run at whose close it was sent (as `len(self)` then).
             filled: the same of its first fill; up to *asked* when nothing has filled.
         """
