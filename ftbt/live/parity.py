@@ -63,15 +63,24 @@ def compare(
             " compare the same bars"
         )
     known = evidence or Evidence()
-    context = Context(
-        expected, actual, known,
-        trips_of(actual, known.size_decimals), trips_of(expected, known.size_decimals),
-    )  # fmt: skip
+    ours, outside = _inside_of(expected, trips_of(actual, known.size_decimals))
+    context = Context(expected, actual, known, ours, trips_of(expected, known.size_decimals))
+    if outside:
+        notes = [*notes, f"{outside} trades of the session were entered outside of these bars"]
     trades = [
         _judge(context, pair)
         for pair in pair_up(context.expected_trips, context.actual_trips, context.frame)
     ]
     return _summary(context, trades, notes)
+
+
+def _inside_of(expected: Result, trips: Sequence[Trip]) -> tuple[list[Trip], int]:
+    """Return the trades that were entered in the bars of the back-test, and how many were not."""
+    if not len(expected.time):
+        return [], len(trips)
+    first, last = int(expected.time[0]), int(expected.time[-1])
+    inside = [one for one in trips if first <= one.entry_ms <= last]
+    return inside, len(trips) - len(inside)
 
 
 # --- one trade ------------------------------------------------------------------------------------
