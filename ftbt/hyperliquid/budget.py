@@ -205,7 +205,8 @@ class Budget:
         """Return the seconds until a minute has room for *weight*."""
         # A protective request goes out although our margin is used up: the margin is for it.
         urgent = priority is Priority.PROTECT
-        allowed = WEIGHT_PER_MINUTE if urgent else self._limit * (1.0 - _RESERVED[priority])
+        whole = max(WEIGHT_PER_MINUTE, self._limit)
+        allowed = whole if urgent else self._limit * (1.0 - _RESERVED[priority])
         excess = self._used + min(weight, allowed) - allowed
         now = self._clock()
         closed = 0.0 if urgent else max(0.0, self._closed_until - now)

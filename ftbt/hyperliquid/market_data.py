@@ -156,6 +156,7 @@ class MarketData:
         ]
         self._groups: deque[LiveGroup] = deque()
         self._news = threading.Condition()
+        self._nudged = False
         self._connection = 0  # its number while it stands
         self._flat = self._gaps = self._unread = self._last_bar = 0
         self.revised: list[Revision] = []
@@ -222,8 +223,9 @@ class MarketData:
     def take(self, wait_s: float) -> LiveGroup | None:
         """Return the next group, waiting up to *wait_s* for it; None when there is none."""
         with self._news:
-            if not self._groups and wait_s > 0 and not self.over:
+            if not (self._groups or self._nudged or self.over) and wait_s > 0:
                 self._news.wait(wait_s)
+            self._nudged = False
             return self._groups.popleft() if self._groups else None
 
     @property
@@ -232,8 +234,9 @@ class MarketData:
         return len(self._groups)
 
     def nudge(self) -> None:
-        """Let whoever waits for a group look for other news."""
+        """Let whoever waits for a group, now or next, look for other news at once."""
         with self._news:
+            self._nudged = True
             self._news.notify_all()
 
     # --- history --------------------------------------------------------------------------------

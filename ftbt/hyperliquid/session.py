@@ -112,6 +112,7 @@ class Opening:
         folder: where nonces are kept; None is the usual place.
         tell: called with each check when it is done.
         timeouts, patience: of requests and of settling.
+        budget: of requests; None is the venue's, with our margin.
     """
 
     def __init__(
@@ -123,10 +124,11 @@ class Opening:
         tell: Callable[[Check], None] = lambda _: None,
         timeouts: Timeouts | None = None,
         patience: Patience | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._endpoint, self._key, self._journal = endpoint, key, journal
         self._folder, self._tell, self._patience = folder, tell, patience
-        self._transport = Transport(endpoint, Budget(), timeouts)
+        self._transport = Transport(endpoint, budget or Budget(), timeouts)
         self._rest = Rest(self._transport)
         self._checks: list[Check] = []
 

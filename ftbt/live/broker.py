@@ -101,6 +101,7 @@ class LiveBroker(AccountBroker):
         )  # fmt: skip
         self.events = Events(self.desk, self.sync, self.coins, self._note, reconcile)
         self.clock: list[int] = []  # opens of all bars so far
+        self.decided_bar = 0  # open of the newest bar that all strategies have decided on
         self.entries_open = False  # set once history, account and recovery are done
         self.on_bar: Callable[[], None] = lambda: None
         self.on_turn: Callable[[], None] = lambda: None
@@ -232,12 +233,15 @@ class LiveBroker(AccountBroker):
 
     @property
     def busy(self) -> int:
-        """Events that are not in the books yet, and jobs that are on their way."""
+        """What is on its way: events, jobs, and orders of which not all is told yet."""
         dispatch = self.sync.dispatch
-        return len(self._inbox) + (0 if dispatch is None else dispatch.busy)
+        doubtful = sum(leg.stage in (Stage.SENT, Stage.ENDING) for leg in self.legs.all_alive())
+        return len(self._inbox) + doubtful + (0 if dispatch is None else dispatch.busy)
 
     def next(self) -> None:
         """Take in what has arrived, and the bars of a turn that has some."""
+        if self._at_close_now:
+            self.decided_bar = self.clock[-1]
         self._inbox.extend(self.pull())
         while self._inbox:
             self._take(self._inbox.popleft())

@@ -198,9 +198,7 @@ class Dispatcher:
             return self._sender.cancel(job.orders, job.why)
         assert isinstance(job, Place)
         orders = job.make(self._rest.mids() if job.fresh else None)
-        return self._sender.place(
-            orders, job.why, grouping=job.grouping, priority=job.priority
-        )
+        return self._sender.place(orders, job.why, grouping=job.grouping, priority=job.priority)
 
 
 class DryRun:

@@ -42,9 +42,7 @@ def price_of(leg: Leg, working: Working, asset: Asset) -> Decimal:
     return wire.decimal_price(working.price, asset.size_decimals)
 
 
-def request(
-    leg: Placed, asset: Asset, bounds: Bounds, market: float, attempt: int
-) -> OrderRequest:
+def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, attempt: int) -> OrderRequest:
     """Return the order of *leg*.
 
     Args:
@@ -62,9 +60,7 @@ def request(
     if leg.kind in (Leg.GUARD, Leg.STOP):
         price = bounded(float(leg.price), buy, bounds.stop, asset)
         wake = Trigger(leg.price, stop=True)
-        return OrderRequest(
-            asset, buy, price, leg.size, leg.cloid, trigger=wake, reduce_only=True
-        )
+        return OrderRequest(asset, buy, price, leg.size, leg.cloid, trigger=wake, reduce_only=True)
     closes = leg.closes
     if working.kind == Kind.MARKET:
         price = bounded(market, buy, bounds.entry, asset)

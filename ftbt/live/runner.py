@@ -25,6 +25,7 @@ from ftbt.data.candles import Candles
 from ftbt.data.timeframe import DAY_MS, Timeframe
 from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.account import AccountStream
+from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions, MarketData
@@ -68,6 +69,8 @@ class LiveConfig:
         bounds: of orders that trade at once.
         bar_options, socket_options: waits.
         every_s: seconds between two readings of the account.
+        request_margin: part of the venue's request budget to be used; above 1 for a local exchange
+            that is asked to keep none.
     """
 
     endpoint: Endpoint
@@ -89,6 +92,7 @@ class LiveConfig:
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
     every_s: float = 30.0
+    request_margin: float = MARGIN
 
 
 class LiveRun:
@@ -145,8 +149,9 @@ class LiveRun:
     def _session(self) -> Iterator[Session]:
         config = self.config
         opening = Opening(
-            config.endpoint, config.key, self.journal, config.state, self._tell
-        )
+            config.endpoint, config.key, self.journal, config.state, self._tell,
+            budget=Budget(config.request_margin),
+        )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
@@ -258,6 +263,7 @@ class LiveRun:
         proven = max(book.data.bar.proven for book in self.broker.coins.values())
         if proven:
             self._latencies.add(time.monotonic() - proven)
+        self.data.nudge()  # the turn after this one tells that the strategies have decided
         until, opened = self.config.until, self.broker.clock[-1]
         if until is not None and opened + self.config.timeframe.ms >= until:
             self._stop.set()
@@ -342,7 +348,7 @@ class LiveRun:
         return Status(
             pid=os.getpid(), wall_ms=int(time.time() * 1000),
             network=str(self.config.endpoint.network), deployment=self.config.deployment,
-            market_ms=self.session.market_clock.now(), bar_ms=first.opened,
+            market_ms=self.session.market_clock.now(), bar_ms=broker.decided_bar,
             live=broker.entries_open and all(book.data.live for book in books),
             ready=broker.not_ready(first), connected=data.connected and self._hears(),
             fills=broker.events.fills, busy=broker.busy, equity=broker.desk.equity(),

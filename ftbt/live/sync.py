@@ -91,8 +91,7 @@ class Sync:
         """Tell whether a stop of the right price works, or is on its way, for all of a position."""
         wanted = price_of(Leg.STOP, working, self.assets[book.coin])
         return any(
-            leg.kind is Leg.EXIT
-            or (leg.price == wanted and not leg.withdrawn and _protects(leg))
+            leg.kind is Leg.EXIT or (leg.price == wanted and not leg.withdrawn and _protects(leg))
             for leg in self.legs.of(working)
         )
 
