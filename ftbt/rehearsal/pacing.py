@@ -18,9 +18,8 @@ from ftbt.rehearsal.faults import PlannedFault
 from ftbt.rehearsal.sitter import Seen, Sitter, ended_early
 
 _POLL_S = 0.0005
-# A bar in which a coin does not trade is proved by the time that passes, and the market stands.
-_STALL_S = 3.0
-_STALL_STEP_MS = 3_000
+# Where in a bar of the path the market trades next after its open.
+_NEXT_TRADE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Paced:
         reached_ms: close of the last bar that was decided on.
         stops: how often the market stood still for the process.
         waited_s: how long in all; `moved_s` what the market itself took.
-        stalls: how often the market had to go on a little to let a bar be over.
+        quiet: opens at which a coin did not trade, so that the market had to go on a little.
         struck: (market ms, name) of injected faults.
     """
 
@@ -63,8 +62,27 @@ class Paced:
     stops: int = 0
     waited_s: float = 0.0
     moved_s: float = 0.0
-    stalls: int = 0
+    quiet: int = 0
     struck: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is rehearsed, in ms of the market.
+
+    Attributes:
+        begin_ms: open of the first bar to be decided on.
+        end_ms: open of the bar with which the rehearsal ends.
+        step_ms: length of a bar.
+        path_ms: length of the bars that the path is made of.
+        quiet: opens of bars at which some coin does not trade.
+    """
+
+    begin_ms: int
+    end_ms: int
+    step_ms: int
+    path_ms: int
+    quiet: frozenset[int] = frozenset()
 
 
 class Pacer:
@@ -74,8 +92,7 @@ class Pacer:
         net: stands still at the beginning.
         sitter: the live process.
         user: address of the account that it trades for.
-        begin_ms: open of the first bar to be decided on.
-        end_ms: open of the bar with which the rehearsal ends.
+        span: what is rehearsed.
         patience_s: how long the process may take for one stop.
         faults: what is to go wrong, by number of the bar.
         tell: called now and then with how far it is.
@@ -86,19 +103,18 @@ class Pacer:
         net: Localnet,
         sitter: Sitter,
         user: str,
-        begin_ms: int,
-        end_ms: int,
-        step_ms: int,
+        span: Span,
         patience_s: float = 60.0,
         faults: tuple[PlannedFault, ...] = (),
         tell: Callable[[Pace], None] = lambda _: None,
     ) -> None:
         self.net, self.sitter, self.user = net, sitter, user
-        self.begin, self.end, self.step = begin_ms, end_ms, step_ms
+        self.span = span
+        self.begin, self.end, self.step = span.begin_ms, span.end_ms, span.step_ms
         self._patience, self._tell = patience_s, tell
         self._faults = sorted(faults, key=lambda one: one.bar)
         self._began = time.monotonic()
-        self.paced = Paced(begin_ms)
+        self.paced = Paced(span.begin_ms)
 
     def drive(self) -> Paced:
         """Let the market trade up to the end; also what was done before an error is in `paced`.
@@ -109,6 +125,8 @@ class Pacer:
         while True:
             self._inject()
             moved = self._move(self.end)
+            if moved.stopped == "bar" and moved.market in self.span.quiet:
+                moved = self._prove(moved)
             self._settle(moved)
             if moved.market >= self.end or moved.stopped == "end":
                 return self.paced
@@ -123,11 +141,11 @@ class Pacer:
 
     def _settle(self, moved: Moved) -> None:
         """Wait until the process has taken in everything up to now."""
-        began = stalled = time.monotonic()
+        began = time.monotonic()
         self.paced.stops += 1
         # At the open of a bar the one before it is known; inside it no other one is.
         closed = moved.market // self.step * self.step - self.step
-        fills, last = moved.fills, None
+        fills = moved.fills
         while True:
             seen = self.sitter.seen()
             if seen is not None and _done(seen, closed, fills, self.begin):
@@ -136,12 +154,9 @@ class Pacer:
                 if now == seen.fills:
                     break
                 fills = now
-            if seen is None or seen.stamp_ms != (last.stamp_ms if last else None):
-                stalled, last = time.monotonic(), seen
+            if seen is not None and seen.over and closed + self.step >= self.end:
+                break  # it ends by itself when it has decided on the last bar
             self._check(began, closed, fills, seen)
-            if time.monotonic() - stalled > _STALL_S and (seen is None or not seen.busy):
-                stalled = time.monotonic()
-                fills = max(fills, self._go_on_a_little(closed))
             time.sleep(_POLL_S)
         self.paced.waited_s += time.monotonic() - began
         if closed >= self.begin:
@@ -154,12 +169,10 @@ class Pacer:
         of = (self.end - self.begin) // self.step
         self._tell(Pace(done, of, moved.market, seen.trades, seen.equity, rate))
 
-    def _go_on_a_little(self, closed: int) -> int:
-        """Let some seconds of the market pass: what did not trade is proved by them."""
-        self.paced.stalls += 1
-        now = self.net.market_time()
-        limit = closed + 2 * self.step - 1
-        return self._move(min(now + _STALL_STEP_MS, limit)).fills if now < limit else 0
+    def _prove(self, moved: Moved) -> Moved:
+        """Let the other coins trade once more: time proves the bar of a coin that does not."""
+        self.paced.quiet += 1
+        return self._move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
 
     def _check(self, began: float, closed: int, fills: int, seen: Seen | None) -> None:
         if not self.sitter.running:

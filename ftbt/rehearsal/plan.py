@@ -11,14 +11,18 @@ from ftbt.backtest.engine import run_portfolio
 from ftbt.backtest.portfolio import Sleeve, Stretch
 from ftbt.backtest.result import Result
 from ftbt.backtest.settings import Settings
+from ftbt.data.candles import Candles
 from ftbt.data.market import Market, coin_of
 from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms, to_ms
 from ftbt.errors import DataError, InputError
+from ftbt.rehearsal.pacing import Span
 from ftbt.risk.allocation import Allocation
 
 # The exchange keeps so many candles; a longer warm-up could not be asked of it.
 MOST_WARMUP = 5000
 LEAST_BARS = 2
+# Less than the exchange's smallest unit of volume is none.
+_NO_VOLUME = 0.5e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +76,23 @@ class Plan:
     def has_detail(self) -> bool:
         """Whether the path inside every bar is known."""
         return all(market.detail is not None for market in self.markets)
+
+    def span(self) -> Span:
+        """Return what the market's drive needs to know."""
+        paths = [market.detail or market.candles for market in self.markets]
+        return Span(
+            self.begin_ms, self.end_ms, self.timeframe.ms,
+            min(path.timeframe.ms for path in paths), self._quiet(paths),
+        )  # fmt: skip
+
+    def _quiet(self, paths: Sequence[Candles]) -> frozenset[int]:
+        """Return the opens at which a coin has no trade."""
+        opens = self.markets[0].candles.time[self.warmup :]
+        found: set[int] = set()
+        for path in paths:
+            idle = path.time[path.volume < _NO_VOLUME]
+            found.update(np.intersect1d(opens, idle).tolist())
+        return frozenset(found)
 
     def back_test(self, end_ms: int | None = None) -> Result:
         """Return what the strategies do on the bars that close up to *end_ms* (all by default).

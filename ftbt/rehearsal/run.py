@@ -67,13 +67,17 @@ def live_words(
 
 
 def exchange_options(plan: Plan) -> Options:
-    """Return what the local exchange is started with: it stands still before the first bar."""
+    """Return what the local exchange is started with: it stands still before the first bar.
+
+    Its request budgets are off: they run by the wall clock, and a week passes in minutes.
+    """
     return Options(
         symbols=plan.symbols,
         timeframe=plan.timeframe.text,
         begin=from_ms(plan.begin_ms).isoformat(),
         paused=True,
         settings=plan.settings,
+        limits=False,
     )
 
 
@@ -126,8 +130,7 @@ def _drive(
 ) -> Paced:  # fmt: skip
     until_ready(sitter, _READY_S)
     pacer = Pacer(
-        net, sitter, net.user.address, plan.begin_ms, plan.end_ms, plan.timeframe.ms,
-        patience_s, faults, tell,
+        net, sitter, net.user.address, plan.span(), patience_s, faults, tell,
     )  # fmt: skip
     # Shared, so that an error leaves what was done until then.
     pacer.paced = paced
@@ -163,8 +166,8 @@ def _notes(plan: Plan, paced: Paced, failure: BaseException | None) -> list[str]
     notes = []
     if not plan.has_detail:
         notes.append("no detail bars: the path inside a bar is a guess on both sides")
-    if paced.stalls:
-        notes.append(f"the market went on {paced.stalls} times to let a quiet bar be over")
+    if paced.quiet:
+        notes.append(f"at {paced.quiet} opens a coin did not trade: decided when others had again")
     if failure is not None:
         notes.append(f"ended early, after the bar that closed {show_ms(paced.reached_ms)}")
     return notes
