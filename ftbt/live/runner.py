@@ -32,9 +32,12 @@ from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
+from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
+from ftbt.live.guard import Guard, GuardLimits, Level
 from ftbt.live.journal import LiveJournal
+from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Restoring
 from ftbt.live.status import Latencies, Status, StatusFile
@@ -44,6 +47,8 @@ from ftbt.strategy.parameters import resolve
 
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
+_LOOK_S = 0.25
+_DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _WARMUP_DAYS = 30.0
 _NET = (TRADE.names or ()).index("net")
 
@@ -69,6 +74,7 @@ class LiveConfig:
         bounds: of orders that trade at once.
         bar_options, socket_options: waits.
         every_s: seconds between two readings of the account.
+        guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
             that is asked to keep none.
     """
@@ -92,6 +98,7 @@ class LiveConfig:
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
     every_s: float = 30.0
+    guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
 
 
@@ -120,7 +127,10 @@ class LiveRun:
         self._latencies = Latencies()
         self._stop = threading.Event()
         self._flatten_from = 0.0
-        self._trades = 0
+        # Called with each event before it is written down; they must neither wait nor raise.
+        self.listeners: list[Callable[[str, Mapping[str, Any], str], None]] = []
+        self._on_stop: OnStop = config.on_stop
+        self._next_look = 0.0
 
     def stop(self) -> None:
         """End the session soon; may be called from any thread or signal handler."""
@@ -135,13 +145,20 @@ class LiveRun:
         """
         config = self.config
         config.state.mkdir(parents=True, exist_ok=True)
-        self.file = StatusFile(config.state / "status.json")
-        self.journal = LiveJournal.open(config.state / "journal.db", deployment=config.deployment)
+        self.file = StatusFile(config.state / control.STATUS)
+        path = config.state / control.JOURNAL
+        self.journal = LiveJournal.open(path, deployment=config.deployment)
         try:
+            keep_place(config.state, self._place())
             with self._session() as session, self._bars(session) as data:
                 return self._trade(session, data)
         finally:
             self.journal.close()
+
+    def _place(self) -> Place:
+        config = self.config
+        where = config.endpoint
+        return Place(config.deployment, str(where.network), where.url, config.account, config.coins)
 
     # --- what a session stands on -----------------------------------------------------------------
 
@@ -194,6 +211,10 @@ class LiveRun:
         self.session, self.data = session, data
         broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
         broker.warm = data.waiting
+        self.guard = Guard(
+            config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
+        )
+        self.listeners.append(self.guard.saw)
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
@@ -254,7 +275,14 @@ class LiveRun:
             self.stream.reconcile()
 
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
-        self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
+        for listener in self.listeners:
+            listener(kind, body, coin)
+        # All of it outlives the process. What must outlive the machine as well is on the disk when
+        # an action is sent; the exchange tells the rest again.
+        self.journal.note(
+            kind, body, coin=coin, market_ms=self.session.market_clock.now(),
+            durable=kind in _DURABLE,
+        )  # fmt: skip
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -270,6 +298,8 @@ class LiveRun:
 
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
+        self._obey()
+        self._look_out()
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
@@ -277,6 +307,37 @@ class LiveRun:
         status = self._status()
         self.file.write(status)
         self._show(status)
+
+    def _obey(self) -> None:
+        """Do what the owner asks for by files in the state folder; see `ftbt.live.control`."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        state, broker = self.config.state, self.broker
+        for what, body in control.wishes(state).items():
+            self._note("note", {"text": f"asked to {what}", **body}, "")
+            if what is control.Wish.RESUME:
+                broker.limits.reset_breaker()
+                self._note("reset", dict(body), "")
+            else:
+                self._on_stop = "flatten" if what is control.Wish.FLATTEN else "keep"
+                self._stop.set()
+            control.done(state, what)
+        found = control.halted(state)
+        if not self._stop.is_set():
+            broker.halted_by = "" if found is None else f"halted: {found.reason}"
+
+    def _look_out(self) -> None:
+        """Do what the guard finds necessary."""
+        trips = self.guard.look(self.session.clock.skew_ms)
+        worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
+        if worst is None or self._stop.is_set():
+            return
+        self._note("critical", {"what": worst.what, "text": worst.text}, "")
+        control.halt(self.config.state, worst.text)
+        flatten = self.config.guard.on_critical == "flatten"
+        self._on_stop = "flatten" if flatten else "keep"
+        self._stop.set()
 
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
@@ -288,14 +349,14 @@ class LiveRun:
                 for working in list(book.active):
                     if not working.reduces and working.status == OrderStatus.OPEN:
                         broker.cancel(working.order)
-                if book.size and self.config.on_stop == "flatten":
+                if book.size and self._on_stop == "flatten":
                     broker.events.leave(book, ExitReason.END, "the session ends flat")
         waiting = any(
             not w.reduces and w.status == OrderStatus.OPEN
             for book in broker.coins.values() for w in book.active
         )  # fmt: skip
         held = any(book.size for book in broker.coins.values())
-        flat = self.config.on_stop == "keep" or not held
+        flat = self._on_stop == "keep" or not held
         late = time.monotonic() - self._flatten_from > _FLAT_WITHIN_S
         if (flat and not waiting and not broker.busy) or late:
             self.cerebro.runstop()
@@ -318,14 +379,14 @@ class LiveRun:
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}
-        self._note("stop", {"positions": held, "policy": self.config.on_stop}, "")
+        self._note("stop", {"positions": held, "policy": self._on_stop}, "")
 
     # --- words and figures ------------------------------------------------------------------------
 
     def _description(self) -> dict[str, Any]:
         config = self.config
         return {
-            "pid": os.getpid(), "network": str(config.endpoint.network),
+            "pid": os.getpid(), "network": str(config.endpoint.network), "url": config.endpoint.url,
             "account": config.account, "agent": config.key.address,
             "strategies": [
                 {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
