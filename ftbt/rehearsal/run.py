@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from ftbt.backtest.result import Result
 from ftbt.data.timeframe import from_ms, show_ms
 from ftbt.errors import FtbtError, InputError
 from ftbt.live.drift import Drift
-from ftbt.live.evidence import Evidence, Fault
+from ftbt.live.evidence import Fault
 from ftbt.live.journal import read_journal
-from ftbt.live.parity import compare
-from ftbt.live.record import KINDS, Record, read_record
+from ftbt.live.parity import compare_record
+from ftbt.live.record import KINDS, read_record
 from ftbt.localnet.options import Options
-from ftbt.localnet.process import Localnet, localnet
+from ftbt.localnet.process import Localnet, localnet, named_key
 from ftbt.rehearsal.faults import PlannedFault
 from ftbt.rehearsal.pacing import Pace, Paced, Pacer
 from ftbt.rehearsal.plan import Plan
@@ -115,6 +114,8 @@ def rehearse(
     try:
         options = exchange_options(plan)
         with localnet(options, plan.markets, capital=Decimal(repr(plan.settings.capital))) as net:
+            agent = {"user": net.user.address, "agent": named_key("agent").address, "name": "ftbt"}
+            net.control("/agent", agent)
             words = live_words(plan, net.url, state, asked, program)
             with live_process(words, state) as sitter:
                 paced = _drive(net, sitter, plan, faults, tell, patience_s, paced)
@@ -147,19 +148,8 @@ def _compare(plan: Plan, state: Path, paced: Paced, failure: BaseException | Non
         record = read_record(reader.events(kinds=KINDS))
     faults = tuple(Fault(*one) for one in paced.struck)
     notes = _notes(plan, paced, failure)
-    return compare_record(plan.back_test(paced.reached_ms), record, plan, faults, notes)
-
-
-def compare_record(
-    expected: Result, record: Record, plan: Plan, faults: tuple[Fault, ...], notes: Sequence[str]
-) -> Drift:
-    """Return how a session drifted from the back-test; strategies go by the latter's names."""
-    actual = replace(record.result, strategies=expected.strategies)
-    known = record.evidence
-    evidence = Evidence(
-        {market.symbol: market for market in plan.markets}, known.decided, known.refusals, faults
-    )
-    return compare(expected, actual, evidence, [*expected.notes, *notes])
+    expected = plan.back_test(paced.reached_ms)
+    return compare_record(expected, record, plan.markets, faults, notes)
 
 
 def _notes(plan: Plan, paced: Paced, failure: BaseException | None) -> list[str]:
