@@ -223,8 +223,7 @@ class AccountStream:
 
     def _book(self, fills: list[Fill]) -> None:
         for fill in fills:
-            signed = fill.size if fill.is_buy else -fill.size
-            self._positions[fill.coin] = fill.start + signed
+            self._positions[fill.coin] = fill.end
             self._tell(fill)
 
     def _tell(self, event: Event) -> None:

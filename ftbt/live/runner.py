@@ -23,7 +23,7 @@ from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
 from ftbt.data.timeframe import DAY_MS, Timeframe
-from ftbt.errors import IntegrityError
+from ftbt.errors import IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
@@ -36,7 +36,8 @@ from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
 from ftbt.live.guard import Guard, GuardLimits, Level
-from ftbt.live.journal import LiveJournal
+from ftbt.live.journal import Keeper, LiveJournal
+from ftbt.live.locks import hold_key
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Restoring
@@ -48,6 +49,7 @@ from ftbt.strategy.parameters import resolve
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
 _LOOK_S = 0.25
+_JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _WARMUP_DAYS = 30.0
 _NET = (TRADE.names or ()).index("net")
@@ -148,12 +150,22 @@ class LiveRun:
         self.file = StatusFile(config.state / control.STATUS)
         path = config.state / control.JOURNAL
         self.journal = LiveJournal.open(path, deployment=config.deployment)
+        keeper = key = None
         try:
+            key = hold_key(config.key.address, str(config.endpoint.network))
+            keeper = Keeper(self.journal, self._backup_fails)
             keep_place(config.state, self._place())
             with self._session() as session, self._bars(session) as data:
                 return self._trade(session, data)
         finally:
+            if keeper is not None:
+                keeper.close()
+            if key is not None:
+                key.release()
             self.journal.close()
+
+    def _backup_fails(self, error: StorageError) -> None:
+        self.journal.note("error", {"what": "backup of the journal", "error": str(error)})
 
     def _place(self) -> Place:
         config = self.config
@@ -329,6 +341,11 @@ class LiveRun:
 
     def _look_out(self) -> None:
         """Do what the guard finds necessary."""
+        trouble = self.journal.trouble
+        if trouble is not None:
+            self.broker.events.alarm(_JOURNAL, str(trouble))
+        else:
+            self.broker.events.trouble.pop(_JOURNAL, None)
         trips = self.guard.look(self.session.clock.skew_ms)
         worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
         if worst is None or self._stop.is_set():
