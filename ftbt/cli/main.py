@@ -27,6 +27,8 @@ COMMANDS = {
     "stop": ("ftbt.cli.stop", "Ask a bot to end."),
     "kill": ("ftbt.cli.kill", "Out of everything, now, and stay out."),
     "resume": ("ftbt.cli.resume", "Let a halted deployment trade again."),
+    "rehearse": ("ftbt.cli.rehearse", "Trade known candles live, and compare with the back-test."),
+    "parity": ("ftbt.cli.parity", "Compare a past session with the back-test on its bars."),
     "localnet": ("ftbt.cli.localnet", "Run a local exchange that speaks Hyperliquid's API."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),
