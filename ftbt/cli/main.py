@@ -23,6 +23,7 @@ COMMANDS = {
     "backtest": ("ftbt.cli.backtest", "Run strategies with one set of parameters each."),
     "audit": ("ftbt.cli.audit", "Find out whether a strategy looks ahead."),
     "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
+    "live": ("ftbt.cli.live", "Trade on Hyperliquid: on paper, then with real money."),
     "localnet": ("ftbt.cli.localnet", "Run a local exchange that speaks Hyperliquid's API."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),

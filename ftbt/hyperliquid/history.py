@@ -72,7 +72,7 @@ def load_history(
         raise DataError(
             f"{coin} {timeframe}: the exchange's candles begin {begins}, wanted from"
             f" {show_ms(first)} (it keeps {KEPT_BY_VENUE}): fetch the older ones (ftbt data fetch),"
-            " or take a shorter warm-up"
+            " or begin later (--warmup-from)"
         )
     for opened in range(reached, stop, step):
         row = rows.get(opened)

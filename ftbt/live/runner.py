@@ -22,8 +22,8 @@ from ftbt.backtest.result import Status as OrderStatus
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
-from ftbt.data.timeframe import DAY_MS, Timeframe
-from ftbt.errors import IntegrityError
+from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
+from ftbt.errors import FtbtError, IntegrityError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
@@ -32,19 +32,22 @@ from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
+from ftbt.live.book import LiveBook
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
+from ftbt.live.earlier import last_session, require_past, require_same
 from ftbt.live.journal import LiveJournal
+from ftbt.live.locks import hold_key
 from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Restoring
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
-from ftbt.strategy.parameters import resolve
+from ftbt.strategy.parameters import resolve, warmup_bars
 
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
-_WARMUP_DAYS = 30.0
+_ANSWERS_S = 20.0
 _NET = (TRADE.names or ()).index("net")
 
 
@@ -102,6 +105,7 @@ class LiveRun:
         config: what to do.
         tell: called with each check of the start.
         show: called with each new status.
+        hear: called with each event of the journal: kind, body, coin.
     """
 
     def __init__(
@@ -109,8 +113,9 @@ class LiveRun:
         config: LiveConfig,
         tell: Callable[[Check], None] = lambda _: None,
         show: Callable[[Status], None] = lambda _: None,
+        hear: Callable[[str, Mapping[str, Any], str], None] = lambda _kind, _body, _coin: None,
     ) -> None:
-        self.config, self._tell, self._show = config, tell, show
+        self.config, self._tell, self._show, self._hear = config, tell, show, hear
         self._classes = [_loaded(one) for one in config.sleeves]
         timeframe = config.timeframe.text
         self._values = [
@@ -120,7 +125,7 @@ class LiveRun:
         self._latencies = Latencies()
         self._stop = threading.Event()
         self._flatten_from = 0.0
-        self._trades = 0
+        self._hurried = False
 
     def stop(self) -> None:
         """End the session soon; may be called from any thread or signal handler."""
@@ -136,26 +141,76 @@ class LiveRun:
         config = self.config
         config.state.mkdir(parents=True, exist_ok=True)
         self.file = StatusFile(config.state / "status.json")
-        self.journal = LiveJournal.open(config.state / "journal.db", deployment=config.deployment)
-        try:
-            with self._session() as session, self._bars(session) as data:
-                return self._trade(session, data)
-        finally:
-            self.journal.close()
+        with (
+            self._key(), self._journal(), self._session() as session, self._bars(session) as data,
+        ):  # fmt: skip
+            return self._trade(session, data)
 
     # --- what a session stands on -----------------------------------------------------------------
 
     @contextmanager
+    def _told(self, name: str) -> Iterator[list[str]]:
+        """Yield where to put what was found; tell the check, also one that fails."""
+        found: list[str] = []
+        try:
+            yield found
+        except FtbtError as error:
+            self._tell(Check(name, str(error), passed=False))
+            raise
+        self._tell(Check(name, "; ".join(found)))
+
+    @contextmanager
+    def _key(self) -> Iterator[None]:
+        """Have the key for this process alone: two that trade with it would not know it."""
+        config = self.config
+        if config.dry_run:  # nothing will be signed
+            yield
+            return
+        network = str(config.endpoint.network)
+        if config.endpoint.is_local:  # each local exchange is a network of its own
+            network += "-" + config.endpoint.url.rpartition(":")[2]
+        with self._told("key") as found:
+            lock = hold_key(config.key.address, network)
+            found.append(f"no other process of this machine trades with {config.key.address}")
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _journal(self) -> Iterator[None]:
+        config = self.config
+        path = config.state / "journal.db"
+        with self._told("journal") as found:
+            self.journal = LiveJournal.open(path, deployment=config.deployment)
+            try:
+                self._earlier = last_session(self.journal)
+                if self._earlier is not None:
+                    require_same(self._earlier, self._description(), config.state)
+            except BaseException:
+                self.journal.close()
+                raise
+            goes_on = "goes on with" if self._earlier else "begins"
+            found.append(f"this session {goes_on} {path}")
+        try:
+            yield
+        finally:
+            self.journal.close()
+
+    @contextmanager
     def _session(self) -> Iterator[Session]:
         config = self.config
+        # Nonces are one counter for all that use a key; a local exchange's are its own affair.
+        folder = config.state if config.endpoint.is_local else None
         opening = Opening(
-            config.endpoint, config.key, self.journal, config.state, self._tell,
+            config.endpoint, config.key, self.journal, folder, self._tell,
             budget=Budget(config.request_margin),
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
         try:
+            self._tell(_capital(config.settings.capital, float(session.equity.value)))
             yield session
         finally:
             session.close()
@@ -166,21 +221,26 @@ class LiveRun:
         session.market_clock.saw(session.rest.book_time(config.coins[0]))
         now = session.market_clock.now()
         start = config.warm_from if config.warm_from is not None else now - self._warmup_ms()
-        data = MarketData(
-            session.rest, session.market_clock, config.coins, config.timeframe, start,
-            config.stored, config.bar_options, config.socket_options,
-        )  # fmt: skip
-        data.start()
+        with self._told("history") as found:
+            if self._earlier is not None:
+                require_past(self._earlier, now, config.state)
+            data = MarketData(
+                session.rest, session.market_clock, config.coins, config.timeframe, start,
+                config.stored, config.bar_options, config.socket_options,
+            )  # fmt: skip
+            data.start()
+            found.append(f"{data.waiting:,} closed bars of {config.timeframe} up to {show_ms(now)}")
         try:
             yield data
         finally:
             data.stop()
 
     def _warmup_ms(self) -> int:
-        days = [float(getattr(cls, "warmup_days", _WARMUP_DAYS)) for cls in self._classes]
+        frame = self.config.timeframe
+        lengths = [warmup_bars(cls, frame) * frame.ms for cls in self._classes]
         if len(self.config.coins) > 1:
-            days.append(self.config.settings.limits.correlation_days + 2.0)
-        return int(max(days) * DAY_MS)
+            lengths.append((self.config.settings.limits.correlation_days + 2) * DAY_MS)
+        return int(max(lengths))
 
     # --- trading ----------------------------------------------------------------------------------
 
@@ -199,12 +259,15 @@ class LiveRun:
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
-        self._note("session", self._description(), "")
+        self._note("session", {**self._description(), "warm": broker.warm}, "")
         names = {cls: cls.__name__ for cls in self._classes}
         try:
             with user_code("+".join(names.values()), names):
                 cerebro.run()
             self._raise_failures()
+        except KeyboardInterrupt:
+            self._hurried = True
+            raise
         finally:
             self._end()
         status = self._status(over=True)
@@ -227,7 +290,9 @@ class LiveRun:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
         restoring = Restoring(broker, self.cerebro.runningstrats)
-        carried = restoring.run(self.journal.events(kinds=KINDS))
+        with self._told("positions") as found:
+            carried = restoring.run(self.journal.events(kinds=KINDS))
+            found += self.held() or ["flat"]
         since = restoring.newest_fill or session.market_clock.now()
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
@@ -255,6 +320,7 @@ class LiveRun:
 
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
+        self._hear(kind, body, coin)
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -274,6 +340,11 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
+        trouble, known = self.journal.trouble, self.broker.events.trouble
+        if trouble is not None:
+            known["journal"] = str(trouble)  # nothing new is begun that could not be written down
+        else:
+            known.pop("journal", None)
         status = self._status()
         self.file.write(status)
         self._show(status)
@@ -314,7 +385,7 @@ class LiveRun:
 
     def _end(self) -> None:
         if self.dispatch is not None:
-            self.dispatch.close()
+            self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}
@@ -322,20 +393,29 @@ class LiveRun:
 
     # --- words and figures ------------------------------------------------------------------------
 
+    def held(self) -> list[str]:
+        """Return each position in words, with what stands on the exchange to end it."""
+        return [_held(book) for book in self.broker.coins.values() if book.size]
+
+    @property
+    def strategies(self) -> list[dict[str, Any]]:
+        """What trades, in plain values: name, parameters, share, reasons for an entry."""
+        return [
+            {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
+             "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
+            for cls, values, one in zip(
+                self._classes, self._values, self.config.sleeves, strict=True)
+        ]  # fmt: skip
+
     def _description(self) -> dict[str, Any]:
         config = self.config
         return {
             "pid": os.getpid(), "network": str(config.endpoint.network),
             "account": config.account, "agent": config.key.address,
-            "strategies": [
-                {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
-                 "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
-                for cls, values, one in zip(
-                    self._classes, self._values, config.sleeves, strict=True)
-            ],
+            "strategies": self.strategies,
             "symbols": list(config.coins), "timeframe": str(config.timeframe),
             "settings": config.settings.as_dict(), "dry_run": config.dry_run,
-            "on_stop": config.on_stop, "warm": self.broker.warm,
+            "on_stop": config.on_stop,
         }  # fmt: skip
 
     def _status(self, *, over: bool = False) -> Status:
@@ -370,6 +450,19 @@ class LiveRun:
 def _loaded(sleeve: Sleeve) -> type[Any]:
     one = sleeve.strategy
     return one.load() if isinstance(one, StrategyRef) else one
+
+
+def _capital(asked: float, there: float) -> Check:
+    text = f"sizes are taken of ${asked:,.2f} and what is earned with it"
+    if there < asked:
+        text = f"${asked:,.2f} asked, the account has ${there:,.2f}: sizes follow the account"
+    return Check("capital", text, warning=there < asked)
+
+
+def _held(book: LiveBook) -> str:
+    waiting = [w for w in book.children() if w.status == OrderStatus.OPEN and w.remaining]
+    ends = [f"{'stop' if w.is_stop_kind else 'target'} {w.price:g}" for w in waiting]
+    return f"{book.coin} {book.size:+g} at {book.position.price:g}, {', '.join(ends) or 'no stop'}"
 
 
 def _plain(value: Any) -> Any:
