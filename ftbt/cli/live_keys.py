@@ -14,6 +14,7 @@ from typing import Any
 from eth_account import Account
 
 from ftbt.errors import ConfigError, ExchangeError, NetworkError
+from ftbt.hyperliquid import sdk
 from ftbt.hyperliquid.keys import (
     FILE_VARIABLE,
     KEY_VARIABLE,
@@ -84,13 +85,11 @@ def _local_agent(url: str) -> AgentKey:
 
 
 def _approve(url: str, secret: str, agent: str) -> None:
-    from hyperliquid.utils.signing import sign_agent  # noqa: PLC0415 - on a local exchange only
-
     nonce = int(time.time() * 1000)
     action: dict[str, Any] = {
         "type": "approveAgent", "agentAddress": agent, "agentName": _AGENT_NAME, "nonce": nonce,
     }  # fmt: skip
-    signed = sign_agent(Account.from_key(secret), action, False)
+    signed = sdk.approval(Account.from_key(secret), action)
     answer = _post(url, "/exchange", {"action": action, "nonce": nonce, "signature": signed})
     if answer.get("status") != "ok":
         raise ExchangeError(f"the exchange at {url} does not take our agent: {answer}")
