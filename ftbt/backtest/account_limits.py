@@ -27,11 +27,13 @@ from ftbt.risk.limits import (
     count_trade,
     look,
     mark,
+    reset_breaker,
     roll,
     start_risk,
 )
 from ftbt.strategy.records import Refusal
 
+_NEVER_MS = 10**16
 # A hair of tolerance: sizes are cut at prices that are the same but for rounding.
 _HAIR = 1.0 + 1e-9
 # An order for a symbol that the strategy has already is not one more position.
@@ -87,6 +89,20 @@ class AccountLimits:
         for name in MEMORY:
             self._risk[name] = state[name]
         self._read()
+
+    def hold_breaker(self) -> None:
+        """Keep the drawdown breaker open, once it is, until somebody resets it."""
+        self._risk["breaker_ms"] = _NEVER_MS
+
+    def reset_breaker(self) -> None:
+        """Let entries through again after a drawdown; see `ftbt.risk.limits.reset_breaker`."""
+        reset_breaker(self._risk)
+        self._read()
+
+    @property
+    def fallen(self) -> float:
+        """The drawdown that has opened the breaker, 0 while it is closed."""
+        return float(self._risk["fallen"])
 
     def roll(self, time: int, equity: float) -> None:
         """Let a bar begin that opens in a new day; *equity* is that of the last close."""

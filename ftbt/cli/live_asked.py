@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
 from ftbt.cli.asked import KEYS, experiment_of, flag
 from ftbt.cli.live_keys import key_and_account
+from ftbt.cli.live_state import LIVE
 from ftbt.data.candles import Candles
 from ftbt.data.market import coin_of
 from ftbt.data.resolve import load_markets
@@ -89,7 +89,7 @@ def ask(options: Mapping[str, Any], typed: Ask) -> tuple[LiveConfig, tuple[Check
     usual = f"{network}-{traded.name}{'-dry' * dry}"
     config = LiveConfig(
         place, key, account, traded.name, traded.sleeves, traded.coins, traded.timeframe,
-        traded.settings, options["state"] or Path("results") / "live" / usual, traded.allocation,
+        traded.settings, options["state"] or LIVE / usual, traded.allocation,
         stored=_stored(options, traded),
         warm_from=_time(options["warmup_from"]), until=_time(options["until"]),
         dry_run=dry, on_stop=options["on_stop"],

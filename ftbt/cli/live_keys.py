@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,15 +12,10 @@ from typing import Any
 
 from eth_account import Account
 
+from ftbt.cli.live_state import key_for
 from ftbt.errors import ConfigError, ExchangeError, NetworkError
 from ftbt.hyperliquid import sdk
-from ftbt.hyperliquid.keys import (
-    FILE_VARIABLE,
-    KEY_VARIABLE,
-    AgentKey,
-    load_key,
-    parse_address,
-)
+from ftbt.hyperliquid.keys import FILE_VARIABLE, KEY_VARIABLE, AgentKey, parse_address
 from ftbt.hyperliquid.network import Endpoint
 from ftbt.localnet.process import named_key
 
@@ -50,7 +44,9 @@ def key_and_account(
     given = bool(file or os.environ.get(FILE_VARIABLE) or os.environ.get(KEY_VARIABLE))
     if endpoint.is_local:
         user = named_key("user").address if named is None else parse_address(named)
-        return (_key(file) if given else _local_agent(endpoint.url)), user
+        if not given:
+            _approve_agent(endpoint.url)
+        return key_for("localnet", file), user
     if not given:
         raise ConfigError(
             f"{endpoint.network} needs the key of an agent wallet: set {FILE_VARIABLE} to a file"
@@ -60,28 +56,16 @@ def key_and_account(
         raise ConfigError(
             f"name the account that the agent trades for: --account 0x..., or {ACCOUNT_VARIABLE}"
         )
-    return _key(file), parse_address(named)
+    return key_for(str(endpoint.network), file), parse_address(named)
 
 
-def _key(file: Path | None) -> AgentKey:
-    return load_key(os.environ, file, _ask_password if sys.stdin.isatty() else None)
-
-
-def _ask_password(prompt: str) -> str:
-    import click  # noqa: PLC0415 - only where a person sits
-
-    typed: str = click.prompt(prompt.rstrip(": "), hide_input=True)
-    return typed
-
-
-def _local_agent(url: str) -> AgentKey:
-    """Return the local exchange's agent for everybody, approved as a user of it would."""
+def _approve_agent(url: str) -> None:
+    """Let the local exchange's user approve the agent that is there for everybody."""
     user, agent = named_key("user"), named_key("agent")
     asked = {"type": "extraAgents", "user": user.address}
     known = {row["address"].lower() for row in _post(url, "/info", asked)}
     if agent.address not in known:
         _approve(url, user.secret, agent.address)
-    return AgentKey(Account.from_key(agent.secret))
 
 
 def _approve(url: str, secret: str, agent: str) -> None:

@@ -23,7 +23,8 @@ def run(options: Mapping[str, Any], typed: Ask) -> int:
     """
     config, checks = ask(options, typed)
     view = make_view(config, as_json=bool(options["as_json"]))
-    session = LiveRun(config, _checked(view), view.status, view.event)
+    session = LiveRun(config, _checked(view), view.status)
+    session.listeners.append(view.event)
     view.watch(session)
     for check in checks:
         view.check(check)

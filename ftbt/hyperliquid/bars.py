@@ -8,7 +8,7 @@ without gaps, and never changed afterwards: lines are only added to.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,7 +94,7 @@ class BarBuilder:
         self._forming: Row | None = None
         self._unbroken = False  # the connection has held since the forming row's last frame
         self._seen_later = 0  # highest open of which anything was seen
-        self._missing: dict[int, int] = {}
+        self._missing: defaultdict[int, int] = defaultdict(int)  # looks without a row, by open
         self._traded: set[int] = set()  # opens to come of which a trade was told
         self._looks_until_flat = looks_until_flat
         self._given: OrderedDict[int, Bar] = OrderedDict({last.opened: last})
@@ -153,16 +153,18 @@ class BarBuilder:
             told = known[forming.opened]
             self._forming = told if told.trades > forming.trades else forming
         closed_until = self._closed_until(known, asked_at)
+        if unbroken:
+            # All at once: a coin that rarely trades has many such bars after an outage.
+            for opened in range(self.next_open, closed_until + 1, self.step):
+                self._missing[opened] += opened not in known
         made: list[Bar] = []
         while self.next_open <= closed_until:
             found = known.get(self.next_open)
             if found is not None:
                 made.append(self._give(bar_of(found, Source.REST, received)))
                 continue
-            if not unbroken or self.next_open in self._traded:
-                break
-            looks = self._missing[self.next_open] = self._missing.get(self.next_open, 0) + 1
-            if looks < self._looks_until_flat:
+            looks = self._missing[self.next_open]
+            if looks < self._looks_until_flat or self.next_open in self._traded:
                 break
             made.append(self._give(flat_bar(self.coin, self.next_open, self._last_close, received)))
         return made

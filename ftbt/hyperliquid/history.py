@@ -48,6 +48,9 @@ def load_history(
 ) -> History:
     """Return the bars of *coin* from *start* to the last one that was closed at *now*.
 
+    An interval without a row is flat, but not at the end: the newest rows may come late, and
+    whoever goes on from here has to ask for them.
+
     Args:
         rest: of the venue.
         coin: as the venue calls it.
@@ -74,7 +77,7 @@ def load_history(
             f" {show_ms(first)} (it keeps {KEPT_BY_VENUE}): fetch the older ones (ftbt data fetch),"
             " or begin later (--warmup-from)"
         )
-    for opened in range(reached, stop, step):
+    for opened in range(reached, max(rows, default=reached - step) + step, step):
         row = rows.get(opened)
         if row is None:
             bars.append(flat_bar(coin, opened, bars[-1].close))

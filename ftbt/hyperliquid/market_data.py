@@ -26,6 +26,7 @@ from ftbt.hyperliquid.barrier import Barrier, Group
 from ftbt.hyperliquid.bars import BarBuilder, Revision, Source
 from ftbt.hyperliquid.clock import MarketClock
 from ftbt.hyperliquid.history import interval_of, load_history
+from ftbt.hyperliquid.pacing import Pacing
 from ftbt.hyperliquid.records import Row
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sockets import Connected, Disconnected, Frame, Message, Socket, SocketOptions
@@ -33,8 +34,6 @@ from ftbt.hyperliquid.subscriptions import Subscription, candle
 
 _TICK_S = 0.1
 _REFRESH_S = 20.0
-# 24 s with the usual first pause: an outage of ten coins leaves room in the budget for its end.
-_MOST_DOUBLINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,8 @@ class BarOptions:
     Attributes:
         grace_ms: a bar is over for so long before REST is asked for it.
         fresh_ms: a bar that comes later than that after its end is old: nothing is traded on it.
-        again_s: between an answer and the next question about the same coin; doubles while there
-            is no answer, and starts anew with each connection.
+        again_s: between an answer and the next question about the same coin; grows while there
+            is none (`Pacing`), and starts anew with each connection.
         audit: compare each bar of the stream with REST afterwards.
     """
 
@@ -145,9 +144,8 @@ class MarketData:
         self._builders: dict[str, BarBuilder] = {}
         self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        self._pending: set[str] = set()  # coins of which an answer is to come
-        self._failed: dict[str, int] = {}
-        self._not_before: dict[str, float] = {}
+        self._pacing = Pacing(self._options.again_s)
+        self._unaudited: set[str] = set()
         self._awaited: frozenset[str] = frozenset()
         self._ending = threading.Event()
         self._threads = [
@@ -301,8 +299,7 @@ class MarketData:
     def _take(self, message: Message) -> None:
         if isinstance(message, Connected):
             self._connection = message.number
-            self._failed.clear()
-            self._not_before.clear()
+            self._pacing.lift()
         elif isinstance(message, Disconnected):
             self._gaps += self.connected
             self._connection = 0
@@ -326,16 +323,11 @@ class MarketData:
         for bar in builder.frame(row, frame.received):
             self._barrier.add(bar)
             if self._options.audit:
-                self._question(row.coin)
+                self._unaudited.add(row.coin)
 
     def _learn(self, answer: _Answer) -> None:
         coin = answer.coin
-        self._pending.discard(coin)
-        failed = self._failed[coin] = (
-            0 if answer.rows is not None else self._failed.get(coin, 0) + 1
-        )
-        pause = self._options.again_s * 2.0 ** min(failed, _MOST_DOUBLINGS)
-        self._not_before[coin] = time.monotonic() + pause
+        self._pacing.answered(coin, time.monotonic(), usable=answer.rows is not None)
         if answer.rows is None:
             self._unread += 1  # proves nothing; it is asked again when due
             return
@@ -349,19 +341,15 @@ class MarketData:
             self._barrier.add(bar)
 
     def _look(self) -> None:
-        """Ask REST for what the stream does not tell."""
+        """Ask REST for what the stream does not tell, and whether it told the truth."""
         now, moment = self._clock.now(), time.monotonic()
         due = [c for c, b in self._builders.items() if b.due(now, self._options.grace_ms)]
         self._awaited = frozenset(due)
-        for coin in due:
-            if moment >= self._not_before.get(coin, moment):
-                self._question(coin)
-
-    def _question(self, coin: str) -> None:
-        """Ask about *coin*, once at a time: an outage must not leave a queue to be worked off."""
-        if coin not in self._pending:
-            self._pending.add(coin)
-            self._questions.put(coin)
+        for coin in self.coins:
+            wanted = coin in self._awaited or coin in self._unaudited
+            if wanted and self._pacing.may_ask(coin, moment):
+                self._unaudited.discard(coin)
+                self._questions.put(coin)
 
     def _publish(self, groups: list[Group], *, live: bool) -> None:
         if not groups:

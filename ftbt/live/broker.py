@@ -91,6 +91,7 @@ class LiveBroker(AccountBroker):
         self._write = note
         self._asked = account
         super().__init__(account.settings, account.shares, account.allocation)
+        self.limits.hold_breaker()  # a person looks at it first
         self.step, self.warm, self.halted_by = step, 0, ""
         self.coins: dict[str, LiveBook] = {}
         self.legs = Legs()
@@ -253,7 +254,7 @@ class LiveBroker(AccountBroker):
             for book in self.coins.values():  # what was put off for a moment
                 if book.active or self.legs.alive(book.coin):
                     self.sync.sync(book)
-        if self.entries_open:
+        if self.entries_open and not self._at_close_now:  # nothing may delay a decision
             self.on_turn()
 
     def _take(self, event: Event | Done) -> None:

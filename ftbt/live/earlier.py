@@ -18,6 +18,7 @@ from ftbt.live.journal import LiveJournal
 # What must be the same, and how a person calls it.
 _SAME = {
     "network": "network",
+    "url": "exchange",
     "account": "account",
     "dry_run": "dry run",
     "symbols": "symbols",

@@ -50,6 +50,7 @@ class Events:
         self.books, self.note, self.reconcile = books, note, reconcile
         self.trouble: dict[str, str] = {}  # why no position may be opened: what -> sentence
         self.account_equity: Decimal | None = None
+        self.liquidation: dict[str, float] = {}  # price by coin, as of the last truth
         self.fills = 0
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
@@ -108,8 +109,15 @@ class Events:
         self.desk.take_fill(book, working, size, price, fee, maker=maker)
         for row in self.desk.trades[before:]:
             self.note("trade", {"row": [float(x) for x in row]}, book.coin)
-        unwanted = working.status not in (Status.OPEN, Status.FILLED)
-        if unwanted and book.size and not book.children() and not self.restoring:
+        if not self.restoring:
+            self._leave_unwanted(book)
+
+    def _leave_unwanted(self, book: LiveBook) -> None:
+        """Close a position whose entry had been taken back when it filled after all."""
+        trade = book.trade
+        if trade is None or trade.entry.status in (Status.OPEN, Status.FILLED):
+            return
+        if book.size and not book.children():
             self.leave(book, ExitReason.SIGNAL, "an entry filled that had been taken back")
 
     def _guard(self, leg: Placed) -> None:
@@ -303,6 +311,11 @@ class Events:
     def truth(self, truth: Truth) -> None:
         """Compare what the exchange has with what we think it has."""
         self.account_equity = truth.equity.value
+        self.liquidation = {
+            coin: float(one.liquidation)
+            for coin, one in truth.state.positions.items()
+            if one.liquidation is not None and coin in self.books
+        }
         standing = {order.cloid: order for order in truth.orders if order.cloid is not None}
         for leg in list(self.legs.all_alive()):
             if leg.since > truth.read_at:
@@ -313,10 +326,12 @@ class Events:
             elif order is None and leg.stage in (Stage.LIVE, Stage.WAITING):
                 self._look(leg)
             elif order is not None and leg.stage is Stage.ENDING:
-                leg.to(Stage.LIVE)
+                waits = leg.kind is Leg.GUARD and self.sync.entry_stands(leg.working)
+                leg.to(Stage.WAITING if waits else Stage.LIVE)
         self._orphans(truth)
         for coin, book in self.books.items():
             self._compare(book, truth, coin)
+            self._leave_unwanted(book)
             self.sync.sync(book)
 
     def _orphans(self, truth: Truth) -> None:

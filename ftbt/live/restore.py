@@ -23,7 +23,7 @@ from ftbt.live.journal import Event
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.strategy.base import SetupStrategy
 
-KINDS = ("order", "fill", "end", "funding", "leg", "moved", "equity")
+KINDS = ("order", "fill", "end", "funding", "leg", "moved", "equity", "reset")
 _NAN = float("nan")
 
 
@@ -83,6 +83,8 @@ class Restoring:
         elif event.kind == "funding":
             paid = Funding(event.coin, int(body["time"]), Decimal(repr(-float(body["paid"]))))
             self.broker.events.funding(paid)
+        elif event.kind == "reset":
+            self.broker.limits.reset_breaker()
         elif event.kind == "equity":
             self.broker.limits.restore(body["limits"])
 

@@ -23,7 +23,7 @@ from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
 from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
-from ftbt.errors import FtbtError, IntegrityError
+from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
@@ -32,15 +32,17 @@ from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
-from ftbt.live.book import LiveBook
+from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
-from ftbt.live.earlier import last_session, require_past, require_same
-from ftbt.live.journal import LiveJournal
-from ftbt.live.locks import hold_key
+from ftbt.live.earlier import require_past
+from ftbt.live.guard import Guard, GuardLimits, Level
+from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
+from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve, warmup_bars
@@ -48,6 +50,8 @@ from ftbt.strategy.parameters import resolve, warmup_bars
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
 _ANSWERS_S = 20.0
+_LOOK_S = 0.25
+_DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
 
 
@@ -72,6 +76,7 @@ class LiveConfig:
         bounds: of orders that trade at once.
         bar_options, socket_options: waits.
         every_s: seconds between two readings of the account.
+        guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
             that is asked to keep none.
     """
@@ -95,6 +100,7 @@ class LiveConfig:
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
     every_s: float = 30.0
+    guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
 
 
@@ -105,7 +111,6 @@ class LiveRun:
         config: what to do.
         tell: called with each check of the start.
         show: called with each new status.
-        hear: called with each event of the journal: kind, body, coin.
     """
 
     def __init__(
@@ -113,9 +118,8 @@ class LiveRun:
         config: LiveConfig,
         tell: Callable[[Check], None] = lambda _: None,
         show: Callable[[Status], None] = lambda _: None,
-        hear: Callable[[str, Mapping[str, Any], str], None] = lambda _kind, _body, _coin: None,
     ) -> None:
-        self.config, self._tell, self._show, self._hear = config, tell, show, hear
+        self.config, self._tell, self._show = config, tell, show
         self._classes = [_loaded(one) for one in config.sleeves]
         timeframe = config.timeframe.text
         self._values = [
@@ -126,6 +130,10 @@ class LiveRun:
         self._stop = threading.Event()
         self._flatten_from = 0.0
         self._hurried = False
+        # Called with each event before it is written down; they must neither wait nor raise.
+        self.listeners: list[Callable[[str, Mapping[str, Any], str], None]] = []
+        self._on_stop: OnStop = config.on_stop
+        self._next_look = 0.0
 
     def stop(self) -> None:
         """End the session soon; may be called from any thread or signal handler."""
@@ -140,62 +148,22 @@ class LiveRun:
         """
         config = self.config
         config.state.mkdir(parents=True, exist_ok=True)
-        self.file = StatusFile(config.state / "status.json")
+        self.file = StatusFile(config.state / control.STATUS)
         with (
-            self._key(), self._journal(), self._session() as session, self._bars(session) as data,
-        ):  # fmt: skip
-            return self._trade(session, data)
+            key_held(config, self._tell),
+            journal_open(config, self._tell, self._description()) as opened,
+        ):
+            self.journal, self._earlier = opened
+            keep_place(config.state, self._place())
+            with self._session() as session, self._bars(session) as data:
+                return self._trade(session, data)
+
+    def _place(self) -> Place:
+        config = self.config
+        where = config.endpoint
+        return Place(config.deployment, str(where.network), where.url, config.account, config.coins)
 
     # --- what a session stands on -----------------------------------------------------------------
-
-    @contextmanager
-    def _told(self, name: str) -> Iterator[list[str]]:
-        """Yield where to put what was found; tell the check, also one that fails."""
-        found: list[str] = []
-        try:
-            yield found
-        except FtbtError as error:
-            self._tell(Check(name, str(error), passed=False))
-            raise
-        self._tell(Check(name, "; ".join(found)))
-
-    @contextmanager
-    def _key(self) -> Iterator[None]:
-        """Have the key for this process alone: two that trade with it would not know it."""
-        config = self.config
-        if config.dry_run:  # nothing will be signed
-            yield
-            return
-        network = str(config.endpoint.network)
-        if config.endpoint.is_local:  # each local exchange is a network of its own
-            network += "-" + config.endpoint.url.rpartition(":")[2]
-        with self._told("key") as found:
-            lock = hold_key(config.key.address, network)
-            found.append(f"no other process of this machine trades with {config.key.address}")
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @contextmanager
-    def _journal(self) -> Iterator[None]:
-        config = self.config
-        path = config.state / "journal.db"
-        with self._told("journal") as found:
-            self.journal = LiveJournal.open(path, deployment=config.deployment)
-            try:
-                self._earlier = last_session(self.journal)
-                if self._earlier is not None:
-                    require_same(self._earlier, self._description(), config.state)
-            except BaseException:
-                self.journal.close()
-                raise
-            goes_on = "goes on with" if self._earlier else "begins"
-            found.append(f"this session {goes_on} {path}")
-        try:
-            yield
-        finally:
-            self.journal.close()
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
@@ -210,7 +178,7 @@ class LiveRun:
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
         try:
-            self._tell(_capital(config.settings.capital, float(session.equity.value)))
+            self._tell(capital_check(config.settings.capital, float(session.equity.value)))
             yield session
         finally:
             session.close()
@@ -221,7 +189,7 @@ class LiveRun:
         session.market_clock.saw(session.rest.book_time(config.coins[0]))
         now = session.market_clock.now()
         start = config.warm_from if config.warm_from is not None else now - self._warmup_ms()
-        with self._told("history") as found:
+        with told(self._tell, "history") as found:
             if self._earlier is not None:
                 require_past(self._earlier, now, config.state)
             data = MarketData(
@@ -254,6 +222,10 @@ class LiveRun:
         self.session, self.data = session, data
         broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
         broker.warm = data.waiting
+        self.guard = Guard(
+            config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
+        )
+        self.listeners.append(self.guard.saw)
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
@@ -290,7 +262,7 @@ class LiveRun:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
         restoring = Restoring(broker, self.cerebro.runningstrats)
-        with self._told("positions") as found:
+        with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
             found += self.held() or ["flat"]
         since = restoring.newest_fill or session.market_clock.now()
@@ -319,8 +291,14 @@ class LiveRun:
             self.stream.reconcile()
 
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
-        self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
-        self._hear(kind, body, coin)
+        for listener in self.listeners:
+            listener(kind, body, coin)
+        # All of it outlives the process. What must outlive the machine as well is on the disk when
+        # an action is sent; the exchange tells the rest again.
+        self.journal.note(
+            kind, body, coin=coin, market_ms=self.session.market_clock.now(),
+            durable=kind in _DURABLE,
+        )  # fmt: skip
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -336,6 +314,8 @@ class LiveRun:
 
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
+        self._obey()
+        self._look_out()
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
@@ -349,6 +329,37 @@ class LiveRun:
         self.file.write(status)
         self._show(status)
 
+    def _obey(self) -> None:
+        """Do what the owner asks for by files in the state folder; see `ftbt.live.control`."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        state, broker = self.config.state, self.broker
+        for what, body in control.wishes(state).items():
+            self._note("note", {"text": f"asked to {what}", **body}, "")
+            if what is control.Wish.RESUME:
+                broker.limits.reset_breaker()
+                self._note("reset", dict(body), "")
+            else:
+                self._on_stop = "flatten" if what is control.Wish.FLATTEN else "keep"
+                self._stop.set()
+            control.done(state, what)
+        found = control.halted(state)
+        if not self._stop.is_set():
+            broker.halted_by = "" if found is None else f"halted: {found.reason}"
+
+    def _look_out(self) -> None:
+        """Do what the guard finds necessary."""
+        trips = self.guard.look(self.session.clock.skew_ms)
+        worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
+        if worst is None or self._stop.is_set():
+            return
+        self._note("critical", {"what": worst.what, "text": worst.text}, "")
+        control.halt(self.config.state, worst.text)
+        flatten = self.config.guard.on_critical == "flatten"
+        self._on_stop = "flatten" if flatten else "keep"
+        self._stop.set()
+
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
         broker = self.broker
@@ -359,14 +370,14 @@ class LiveRun:
                 for working in list(book.active):
                     if not working.reduces and working.status == OrderStatus.OPEN:
                         broker.cancel(working.order)
-                if book.size and self.config.on_stop == "flatten":
+                if book.size and self._on_stop == "flatten":
                     broker.events.leave(book, ExitReason.END, "the session ends flat")
         waiting = any(
             not w.reduces and w.status == OrderStatus.OPEN
             for book in broker.coins.values() for w in book.active
         )  # fmt: skip
         held = any(book.size for book in broker.coins.values())
-        flat = self.config.on_stop == "keep" or not held
+        flat = self._on_stop == "keep" or not held
         late = time.monotonic() - self._flatten_from > _FLAT_WITHIN_S
         if (flat and not waiting and not broker.busy) or late:
             self.cerebro.runstop()
@@ -389,13 +400,13 @@ class LiveRun:
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}
-        self._note("stop", {"positions": held, "policy": self.config.on_stop}, "")
+        self._note("stop", {"positions": held, "policy": self._on_stop}, "")
 
     # --- words and figures ------------------------------------------------------------------------
 
     def held(self) -> list[str]:
         """Return each position in words, with what stands on the exchange to end it."""
-        return [_held(book) for book in self.broker.coins.values() if book.size]
+        return [held_text(book) for book in self.broker.coins.values() if book.size]
 
     @property
     def strategies(self) -> list[dict[str, Any]]:
@@ -410,7 +421,7 @@ class LiveRun:
     def _description(self) -> dict[str, Any]:
         config = self.config
         return {
-            "pid": os.getpid(), "network": str(config.endpoint.network),
+            "pid": os.getpid(), "network": str(config.endpoint.network), "url": config.endpoint.url,
             "account": config.account, "agent": config.key.address,
             "strategies": self.strategies,
             "symbols": list(config.coins), "timeframe": str(config.timeframe),
@@ -450,19 +461,6 @@ class LiveRun:
 def _loaded(sleeve: Sleeve) -> type[Any]:
     one = sleeve.strategy
     return one.load() if isinstance(one, StrategyRef) else one
-
-
-def _capital(asked: float, there: float) -> Check:
-    text = f"sizes are taken of ${asked:,.2f} and what is earned with it"
-    if there < asked:
-        text = f"${asked:,.2f} asked, the account has ${there:,.2f}: sizes follow the account"
-    return Check("capital", text, warning=there < asked)
-
-
-def _held(book: LiveBook) -> str:
-    waiting = [w for w in book.children() if w.status == OrderStatus.OPEN and w.remaining]
-    ends = [f"{'stop' if w.is_stop_kind else 'target'} {w.price:g}" for w in waiting]
-    return f"{book.coin} {book.size:+g} at {book.position.price:g}, {', '.join(ends) or 'no stop'}"
 
 
 def _plain(value: Any) -> Any:

@@ -180,7 +180,7 @@ class Sync:
             return is_open and not leaving and working.number not in self.withdrawn
         if leg.kind is Leg.EXIT:
             return True
-        if leg.kind is Leg.GUARD and self._entry_stands(working):
+        if leg.kind is Leg.GUARD and self.entry_stands(working):
             return True  # it comes and goes with its entry
         if not (is_open and book.size):
             return False
@@ -195,7 +195,8 @@ class Sync:
             for other in self.legs.of(working)
         )
 
-    def _entry_stands(self, stop: Working) -> bool:
+    def entry_stands(self, stop: Working) -> bool:
+        """Tell whether the entry that *stop* belongs to is still on the exchange."""
         bracket = stop.bracket
         return bracket is not None and bool(self.legs.of(bracket.entry, Leg.ENTRY))
 

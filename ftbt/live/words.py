@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ftbt.backtest.result import TRADE, ExitReason
+from ftbt.backtest.result import Status as OrderStatus
+from ftbt.live.book import LiveBook
 from ftbt.strategy.records import CANCEL, ENTER, EXIT, REFUSAL_WORDS, Refusal
 
 _DOING = {ENTER: "enters", CANCEL: "takes its entry back", EXIT: "leaves"}
@@ -92,3 +94,10 @@ def event_text(kind: str, body: Mapping[str, Any], coin: str) -> str | None:
     if kind == "error":
         return f"error: {body['what']}" + (f": {body['error']}" if "error" in body else "")
     return None
+
+
+def held_text(book: LiveBook) -> str:
+    """Return the position of *book* and what stands on the exchange to end it."""
+    waiting = [w for w in book.children() if w.status == OrderStatus.OPEN and w.remaining]
+    ends = [f"{'stop' if w.is_stop_kind else 'target'} {w.price:g}" for w in waiting]
+    return f"{book.coin} {book.size:+g} at {book.position.price:g}, {', '.join(ends) or 'no stop'}"

@@ -164,6 +164,17 @@ def test_a_row_without_trades_is_no_trade(builder):
     assert numbers(builder.rows([row(1)], at(2), 0.0)) == [0, 1]
 
 
+def test_one_look_counts_for_every_row_that_it_lacks(builder):
+    """After an outage a coin that rarely trades needs three answers, not three for each bar."""
+    rows = [row(3), row(7)]
+    for _ in range(2):
+        assert builder.rows(rows, at(20), 0.0) == []
+    closed = builder.rows(rows, at(20), 0.0)
+    assert numbers(closed) == list(range(20))
+    traded = [number for number in range(20) if closed[number].source is Source.REST]
+    assert traded == [3, 7]
+
+
 def test_an_absent_row_that_comes_after_all_is_taken(builder):
     """Looks before it do not count against it."""
     builder.rows([row(1)], at(2), 0.0)

@@ -50,6 +50,17 @@ def test_the_forming_candle_is_no_history(patient, net):
     assert last.opened + QUARTER.ms <= now
 
 
+def test_a_row_that_is_missing_at_the_end_is_left_to_be_asked_for(patient, net):
+    """One in the middle is a bar without trades; the newest may only be late."""
+    now = net.market_time()
+    last = QUARTER.floor(now) - QUARTER.ms
+    for opened, count in ((last - 5 * QUARTER.ms, 96), (last, 95)):
+        net.fault("candle_missing", match={"coin": "BTC"}, time=opened)
+        found = load_history(patient.rest, "BTC", QUARTER, last - 95 * QUARTER.ms, now)
+        assert len(found.bars) == count
+        assert found.flat == (1 if count == 96 else 0)
+
+
 def test_the_venues_clock_is_followed(patient):
     """It is this machine's on a local exchange, and never steps back."""
     clock = VenueClock(patient.rest)

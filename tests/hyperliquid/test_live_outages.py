@@ -161,6 +161,20 @@ def test_a_coin_that_is_known_to_have_traded_is_never_flat(net, open_data, resea
     must_be_research(take_all(data, 1), research)
 
 
+def test_a_newest_bar_that_is_late_when_we_begin_is_waited_for(net, open_data, research):
+    """The history ends before it; it comes first, with its numbers."""
+    net.step(1)
+    newest = last_closed(net) + QUARTER.ms  # once the session has begun, at the next open
+    net.fault("candle_missing", match={"coin": "ETH"}, count=2, time=newest)
+    data = open_data()
+    groups = take_all(data, WARM_UP - 1)
+    net.run_until(net.market_time() + 6 * 60_000)
+    groups += take_all(data, 1)
+    must_be_research(groups, research)
+    assert groups[-1].group.bars["ETH"].source is Source.REST
+    assert data.health().flat == 0
+
+
 def test_bars_without_the_stream_are_not_live(net, open_data, research):
     """REST alone brings bars in time, but without the stream nothing is traded on them."""
     data = open_data()

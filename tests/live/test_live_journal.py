@@ -264,7 +264,7 @@ def test_a_second_writer_is_refused(opened):
 
 def room(journal, pages):
     """Let the file of *journal* have *pages* more pages than now; None: as many as it likes."""
-    driver = journal._file.connection.driver_connection
+    driver = journal._ends.file.connection.driver_connection
     used = driver.execute("PRAGMA page_count").fetchone()[0]
     most = 1_000_000 if pages is None else used + pages
     driver.execute(f"PRAGMA max_page_count = {most}")
@@ -291,8 +291,9 @@ def test_a_full_disk_keeps_what_was_noted_and_lets_nothing_be_sent(path, opened)
 
     room(journal, None)
     journal.before_sending(replace(SENT, nonce=8))
-    assert journal.trouble is None
     assert journal.waiting == 0
+    journal.check()
+    assert journal.trouble is None
     found = [event for event in journal.events() if event.kind == "fill"]
     assert [event.id for event in found] == [first, second]
     assert [event.body["what"] for event in journal.events(kinds={"journal"})] == [

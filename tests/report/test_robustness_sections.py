@@ -21,6 +21,7 @@ import assessments as made
 import matplotlib as mpl
 import numpy as np
 import pytest
+from assessment_sections import fan, stress
 from report_runs import Plot, write_run
 
 from ftbt.data.timeframe import DAY_MS, MINUTE_MS
@@ -318,7 +319,7 @@ def test_several_strategies_get_figures_of_their_own() -> None:
 
 def test_losses_without_costs_have_no_break_even() -> None:
     """A record that loses without costs does not bear a multiple of them."""
-    item = replace(made.stress(), break_even=0.0)
+    item = replace(stress(), break_even=0.0)
     blocks = BY_ANCHOR["stress"].build(source_of(made.assessment(stress=item)))
 
     assert "it loses even without costs" in repr(blocks[0])
@@ -327,7 +328,7 @@ def test_losses_without_costs_have_no_break_even() -> None:
 # --- drawings ------------------------------------------------------------------------------------
 
 BINS = Histogram((0.0, 1.0, 2.0), (3, 1))
-FAN = made.fan()
+FAN = fan()
 DRAWINGS = {
     "empty histogram": lambda layout: counted.counted(layout, EMPTY, "x", "n"),
     "one bin": lambda layout: counted.counted(

@@ -32,3 +32,12 @@ def assessed(edge: tuple[Inputs, Run]) -> Assessment:
     """Return the assessment of the planted edge with everything that needs candles."""
     inputs, run = edge
     return assess(run, inputs)
+
+
+@pytest.fixture(scope="session")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Run]:
+    """Return a walk-forward on a random walk: there is nothing to find."""
+    folder = tmp_path_factory.mktemp("walk")
+    candles = small_runs.helpers().random_walk("BTC", 24 * 82, 3)
+    inputs = small_runs.ask(folder, [candles], search={"trials": 4})
+    return inputs, small_runs.run_of(inputs, folder / "results")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 from ftbt.data.candles import Candles, make_bars
 from ftbt.data.parquet import write_candles
 from ftbt.data.timeframe import HOUR_MS, Timeframe
+
+_HERE = Path(__file__).parent
+if str(_HERE) not in sys.path:
+    sys.path.append(str(_HERE))
 
 START_MS = 1_704_067_200_000  # 2024-01-01
 

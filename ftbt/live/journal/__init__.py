@@ -1,6 +1,6 @@
 """The journal of a deployment: what was decided, sent and answered, only ever added to.
 
-* `writer` - `LiveJournal`: the one process that trades writes
+* `writer` - `LiveJournal`: the one process that trades writes; `appending`, `reserve` - how
 * `reader` - `read_journal`: anybody reads, and never blocks the writer
 * `events` - what an event is, and the digest of many
 * `backups`, `recovery` - copies that were read back, and the way back from one

@@ -16,8 +16,9 @@ from ftbt.live.journal import database
 from ftbt.live.journal.events import START, Digest, Event, decode, event_row, link
 from ftbt.live.journal.tables import EVENT, LOGS
 
-# A check beside a running bot gives way after each few rows: orders must not wait for it.
-_ROWS = 64
+# Rows at a time. A check beside a running bot takes few and gives way after them: Python runs one
+# thread at once, and an order gives way to others a dozen times until it is written.
+_ROWS, _FEW = 512, 16
 _GIVE_WAY_SECONDS = 0.002
 
 
@@ -124,13 +125,13 @@ def _changed(path: Path, log: Table, count: int) -> str:
 
 
 def _rows(opened: Connection, log: Table, gently: bool) -> Iterator[tuple[Any, ...]]:
-    after = 0
+    after, some = 0, _FEW if gently else _ROWS
     while True:
-        query = select(log).where(log.c.id > after).order_by(log.c.id).limit(_ROWS)
+        query = select(log).where(log.c.id > after).order_by(log.c.id).limit(some)
         rows = opened.execute(query).all()
         for row in rows:
             yield tuple(row)
-        if len(rows) < _ROWS:
+        if len(rows) < some:
             return
         after = rows[-1][0]
         if gently:

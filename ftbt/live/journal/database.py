@@ -9,6 +9,7 @@ would give away the locks that SQLite holds on it.
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,6 +33,9 @@ _NO_ROOM = {getattr(errno, name, 0) for name in ("ENOSPC", "EDQUOT", "EFBIG")} -
 _NO_FILE_LARGER = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
+# Damage that has no code of its own: of a text column, of the file's header.
+_STRANGE = ("Could not decode to UTF-8", "unsupported file format")
+
 
 @contextmanager
 def storage_errors(path: Path, doing: str) -> Iterator[None]:
@@ -42,6 +46,8 @@ def storage_errors(path: Path, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # Python's driver, about the message of SQLite itself
+        raise StorageDamaged(f"cannot {doing} the journal {path}; {how_back(path)}") from error
     except (DBAPIError, ResourceClosedError, sqlite3.Error, OSError) as error:
         raise storage_error(path, doing, error) from error
 
@@ -51,8 +57,12 @@ def storage_error(path: Path, doing: str, error: Exception) -> StorageError:
     cause = error.orig if isinstance(error, DBAPIError) else error
     line = f"cannot {doing} the journal {path}: {cause}"
     code = getattr(cause, "sqlite_errorcode", None)
+    if isinstance(cause, sqlite3.OperationalError) and any(word in line for word in _STRANGE):
+        return StorageDamaged(f"{line}; {how_back(path)}")
+    if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+        return StorageFull(f"{line}; make room on the disk")
     if code is None:
-        return _without_code(path, line, cause)
+        return StorageError(line)
     if code & _PRIMARY == sqlite3.SQLITE_FULL or code in _NO_FILE_LARGER:
         return StorageFull(f"{line}; make room on the disk")
     if code & _PRIMARY in _DAMAGED:
@@ -74,8 +84,12 @@ def uri(path: Path, mode: str) -> str:
 
 def read_only(path: Path) -> sqlite3.Connection:
     """Return a connection that can't change *path*."""
+    name = uri(path, "ro")
+    if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # Nobody writes, and SQLite could not put beside it what readers and writers share.
+        name += "&immutable=1"
     return sqlite3.connect(
-        uri(path, "ro"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None,
+        name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
 
@@ -145,12 +159,3 @@ def version_of(path: Path, steps: Sequence[Step] = STEPS) -> int:
             f" {newest(steps)}: install the ftbt that wrote it, or a newer one"
         )
     return int(version)
-
-
-def _without_code(path: Path, line: str, cause: BaseException | None) -> StorageError:
-    if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
-        return StorageFull(f"{line}; make room on the disk")
-    # Python's driver, about bytes in a text column; SQLite itself does not look.
-    if isinstance(cause, sqlite3.OperationalError) and "decode" in str(cause):
-        return StorageDamaged(f"{line}; {how_back(path)}")
-    return StorageError(line)

@@ -7,7 +7,6 @@ missing then is known to the exchange alone: the next start asks it, as every st
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +19,13 @@ from sqlalchemy.exc import DBAPIError
 from ftbt.data.files import atomic_path
 from ftbt.errors import InputError, StorageDamaged, StorageError
 from ftbt.live.journal import backups, database
+from ftbt.live.journal.appending import OWN_KIND, wall_ms
 from ftbt.live.journal.checking import Contents, check_file, checked
 from ftbt.live.journal.events import Digest
 from ftbt.live.journal.migrations import migrate
 from ftbt.live.journal.reader import JournalReader
 from ftbt.live.journal.tables import LOGS, OUTCOME, SENT
-from ftbt.live.journal.writer import OWN_KIND, LiveJournal, lock_of
+from ftbt.live.journal.writer import LiveJournal, lock_of
 from ftbt.live.locks import hold
 
 
@@ -112,7 +112,7 @@ def _save(path: Path, target: Path, known: Contents) -> int:
     saved = dict.fromkeys(known.logs, 0)
     try:
         with connection.begin():
-            migrate(connection, int(time.time() * 1000))
+            migrate(connection, wall_ms())
             for log in LOGS if path.exists() else ():
                 for row in _sound_rows(path, log, known.logs[log.name]):
                     sent = known.logs[SENT.name].count + saved[SENT.name]

@@ -4,59 +4,33 @@ What happened has happened, whether the disk has room for it or not. So `note` a
 fail for the disk: entries wait in memory, in their order, and are written with the next one that
 finds room, while `trouble` says what is wrong. What needs the disk is permission to act:
 `before_sending` returns when the action is on the disk, with all that was noted before it, or
-raises; then nothing may be sent.
+raises; then nothing may be sent. When the disk is full a reserve gives room for the stops and
+cancels that protect what there is, and `trouble` forbids to open anything new.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Table, insert, select
-from sqlalchemy.exc import IntegrityError as Refused
+from sqlalchemy import insert, select
 
 from ftbt import __version__
 from ftbt.errors import FtbtError, InputError, StorageDamaged, StorageError
 from ftbt.hyperliquid.journal import Sent
 from ftbt.live.journal import backups, database
+from ftbt.live.journal.appending import OWN_KIND, Appender, wall_ms
 from ftbt.live.journal.checking import check_file
-from ftbt.live.journal.events import START, Event, encode, link
+from ftbt.live.journal.events import Event, encode
 from ftbt.live.journal.migrations import STEPS, Step, migrate, newest
 from ftbt.live.journal.reader import JournalReader, Outcome, Summary
-from ftbt.live.journal.tables import ABOUT, EVENT, LOGS, OUTCOME, SENT
+from ftbt.live.journal.tables import ABOUT, EVENT, OUTCOME, SENT
 from ftbt.live.locks import hold
-
-# What the journal notes about itself: opened, upgraded, backup, recovered.
-OWN_KIND = "journal"
-
-
-class _Log:
-    """One log's end: number and chain of its last entry, and the entries still to be written."""
-
-    def __init__(self, table: Table, last: int, chain: bytes) -> None:
-        self.table, self.last, self.chain = table, last, chain
-        self.insert = insert(table)
-        self.names = table.c.keys()
-        self.waiting: list[dict[str, Any]] = []
-
-    def add(self, *values: object) -> int:
-        """Add an entry to those that wait and return its number."""
-        row = (self.last + 1, *values)
-        chain = link(self.chain, row)
-        self.waiting.append(dict(zip(self.names, (*row, chain), strict=True)))
-        self.last, self.chain = self.last + 1, chain
-        return self.last
-
-    def take_back(self, chain: bytes) -> None:
-        """Forget the last entry, which was not written; *chain* is the one before it."""
-        self.waiting.pop()
-        self.last, self.chain = self.last - 1, chain
 
 
 class LiveJournal:
@@ -75,7 +49,6 @@ class LiveJournal:
         path: Path,
         deployment: str,
         on_trouble: Callable[[StorageError], None] | None = None,
-        clock: Callable[[], int] = lambda: int(time.time() * 1000),
     ) -> None:
         """Take the file over; use `open`, which also checks and upgrades it.
 
@@ -83,19 +56,14 @@ class LiveJournal:
             StateLocked, StorageError: as `open`.
         """
         self.path, self.deployment = path, deployment
-        self._on_trouble, self._clock = on_trouble, clock
+        self.damaged_backups: tuple[Path, ...] = ()
         self._threads = threading.RLock()
         self._depth = 0
-        self._urgent = False
-        self._trouble: StorageError | None = None
         self._numbers: dict[tuple[str, int], int] = {}
-        self._logs: dict[str, _Log] = {}
-        self.damaged_backups: tuple[Path, ...] = ()
         self._reader = JournalReader(path)
         self._process = hold(lock_of(path), _taken(path))
         try:
-            with database.storage_errors(path, "open"):
-                self._file = database.writing_connection(path)
+            self._ends = Appender(path, on_trouble)
         except FtbtError:
             self._process.release()
             raise
@@ -140,7 +108,7 @@ class LiveJournal:
                 check_file(path)
             if version != newest(steps):
                 journal._upgrade(version, steps)
-            journal._find_ends()
+            journal._ends.find_ends()
             journal._check_backups(version)
             journal._note_opened(version)
         except BaseException:
@@ -170,10 +138,11 @@ class LiveJournal:
         """
         text = encode(kind, body)
         with self._threads:
-            number = self._log(EVENT).add(self._clock(), int(market_ms), kind, coin, text)
-            self._urgent |= durable
+            number = self._ends.log(EVENT).add(wall_ms(), int(market_ms), kind, coin, text)
+            if durable:
+                self._ends.urge()
             if not self._depth:
-                self._write()
+                self._ends.write()
             return number
 
     @contextmanager
@@ -190,7 +159,7 @@ class LiveJournal:
             finally:
                 self._depth -= 1
                 if not self._depth:
-                    self._write()
+                    self._ends.write()
 
     def before_sending(self, sent: Sent) -> None:
         """See `Journal.before_sending`; a group that is being noted is written with it.
@@ -204,14 +173,14 @@ class LiveJournal:
                     f"the journal {self.path} has nonce {sent.nonce} of {sent.signer} already:"
                     " an action is written, and sent, once"
                 )
-            log = self._log(SENT)
+            log = self._ends.log(SENT)
             before = log.chain
             number = log.add(
-                self._clock(), sent.signer, sent.account, sent.nonce, sent.expires_after,
+                wall_ms(), sent.signer, sent.account, sent.nonce, sent.expires_after,
                 sent.kind, " ".join(sent.cloids), sent.body, sent.why,
             )  # fmt: skip
-            self._urgent = True
-            error = self._write()
+            self._ends.urge()
+            error = self._ends.write()
             if error is not None:
                 log.take_back(before)
                 raise error
@@ -221,38 +190,43 @@ class LiveJournal:
         """See `Journal.after`. Never fails for the disk: what is lost can be asked for again."""
         with self._threads:
             number = self._number_of(sent)
-            self._log(OUTCOME).add(number, self._clock(), int(final), text)
+            self._ends.log(OUTCOME).add(number, wall_ms(), int(final), text)
             if final:
                 self._numbers.pop((sent.signer, sent.nonce), None)
             if not self._depth:
-                self._write()
+                self._ends.write()
 
     @property
     def trouble(self) -> StorageError | None:
-        """What keeps entries from being written; None when all that was noted is."""
-        return self._trouble
+        """Why nothing new may be begun; None: all that was noted is written, with room for more.
+
+        StorageFull with nothing `waiting`: the journal lives on its reserve.
+        """
+        return self._ends.trouble
 
     @property
     def waiting(self) -> int:
         """How many entries wait in memory for being written."""
-        return sum(len(log.waiting) for log in self._logs.values())
+        return self._ends.waiting
 
     def check(self) -> None:
-        """Raise `trouble`, after one more attempt to write what waits.
+        """Raise `trouble`, after one more attempt to write what waits and to keep a reserve.
 
         Raises:
-            StorageFull, StorageDamaged, StorageError: what was noted is not all on the disk.
+            StorageFull, StorageDamaged, StorageError: what was noted is not all on the disk, or
+                the disk has no room for more.
         """
         with self._threads:
-            self._urgent = True
-            error = self._write()
-        if error is not None:
-            raise error
+            self._ends.urge()
+            if self._ends.write() is None:
+                self._ends.keep_reserve()
+            if self.trouble is not None:
+                raise self.trouble
 
     def damaged(self, error: StorageDamaged) -> None:
         """Take it that the file is damaged: nothing is written to it any more."""
         with self._threads:
-            self._fail(error)
+            self._ends.fail(error)
 
     # --- reading: what is written ---------------------------------------------------------------
 
@@ -271,7 +245,7 @@ class LiveJournal:
     def unanswered(self) -> list[Sent]:
         """See `Journal.unanswered`."""
         with self._threads:
-            outcomes = self._log(OUTCOME).waiting
+            outcomes = self._ends.log(OUTCOME).waiting
             settled = {row["sent"] for row in outcomes if row["final"]}
             return [one.sent for one in self._reader.unanswered() if one.id not in settled]
 
@@ -299,10 +273,11 @@ class LiveJournal:
         """Move what SQLite's log holds into the file; call it when no order waits.
 
         Failing makes that log longer and nothing else: what lasts shows when something is written.
+        A reserve that was used is kept again as soon as there is room.
         """
-        with self._threads, suppress(StorageError), database.storage_errors(self.path, "tidy"):
+        with self._threads:
             if not self._depth:
-                database.driver(self._file).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._ends.tidy()
 
     def close(self) -> None:
         """Write what waits and let go of the file; closing twice is no harm.
@@ -311,10 +286,10 @@ class LiveJournal:
             StorageError: something noted could not be written and is lost now.
         """
         with self._threads:
-            if self._file.closed:
+            if self._ends.file.closed:
                 return
-            self._urgent = True
-            error = self._write()
+            self._ends.urge()
+            error = self._ends.write()
             lost = self.waiting
             self._let_go()
         if error is not None:
@@ -333,47 +308,6 @@ class LiveJournal:
 
     # --- the steps ------------------------------------------------------------------------------
 
-    def _log(self, table: Table) -> _Log:
-        return self._logs[table.name]
-
-    def _write(self) -> StorageError | None:
-        """Write what waits, in one transaction; return why not, and leave it waiting."""
-        if isinstance(self._trouble, StorageDamaged):
-            return self._trouble
-        if self.waiting:
-            try:
-                with database.storage_errors(self.path, "write"):
-                    self._insert()
-            except StorageError as error:
-                return self._fail(error)
-            for log in self._logs.values():
-                log.waiting.clear()
-        self._urgent, self._trouble = False, None
-        return None
-
-    def _insert(self) -> None:
-        database.set_durable(self._file, self._urgent)
-        with self._file.begin():
-            for log in self._logs.values():
-                if log.waiting:
-                    self._file.execute(log.insert, log.waiting)
-
-    def _fail(self, error: StorageError) -> StorageError:
-        if isinstance(error.__cause__, Refused):
-            error = StorageDamaged(
-                f"another program has written to the journal {self.path}: {error.__cause__.orig};"
-                f" {database.how_back(self.path)}"
-            )
-        news = type(self._trouble) is not type(error)
-        self._trouble = error
-        if news:
-            # For those who read it later; and while there is trouble, something waits.
-            body = {"what": "trouble", "error": str(error)}
-            self._log(EVENT).add(self._clock(), 0, OWN_KIND, "", encode(OWN_KIND, body))
-            if self._on_trouble is not None:
-                self._on_trouble(error)
-        return error
-
     def _number_of(self, sent: Sent) -> int:
         number = self._numbers.get((sent.signer, sent.nonce)) or self._known(sent)
         if number is None:
@@ -385,16 +319,16 @@ class LiveJournal:
         query = "SELECT id FROM sent WHERE signer = ? AND nonce = ?"
         with database.storage_errors(self.path, "read"):
             # Orders wait for this: the driver itself is ten times as fast.
-            found = database.driver(self._file).execute(query, (sent.signer, sent.nonce))
+            found = database.driver(self._ends.file).execute(query, (sent.signer, sent.nonce))
             row = found.fetchone()
         return None if row is None else int(row[0])
 
     # --- opening --------------------------------------------------------------------------------
 
     def _check_owner(self) -> None:
-        with database.storage_errors(self.path, "read"), self._file.begin():
+        with database.storage_errors(self.path, "read"), self._ends.file.begin():
             query = select(ABOUT.c.value).where(ABOUT.c.name == "deployment")
-            owner = self._file.execute(query).scalar()
+            owner = self._ends.file.execute(query).scalar()
         if owner != self.deployment:
             raise InputError(
                 f"the journal {self.path} is of the deployment '{owner}', not"
@@ -405,20 +339,12 @@ class LiveJournal:
         if version:
             backups.make_backup(self.path)
         doing = "upgrade" if version else "make"
-        with database.storage_errors(self.path, doing), self._file.begin():
-            migrate(self._file, self._clock(), steps)
+        with database.storage_errors(self.path, doing), self._ends.file.begin():
+            migrate(self._ends.file, wall_ms(), steps)
             if not version:
-                about = {"deployment": self.deployment, "created_ms": str(self._clock())}
+                about = {"deployment": self.deployment, "created_ms": str(wall_ms())}
                 rows = [{"name": name, "value": value} for name, value in about.items()]
-                self._file.execute(insert(ABOUT), rows)
-
-    def _find_ends(self) -> None:
-        with database.storage_errors(self.path, "read"), self._file.begin():
-            for table in LOGS:
-                query = select(table.c.id, table.c.chain).order_by(table.c.id.desc()).limit(1)
-                row = self._file.execute(query).one_or_none()
-                last, chain = (0, START) if row is None else (row.id, row.chain)
-                self._logs[table.name] = _Log(table, last, chain)
+                self._ends.file.execute(insert(ABOUT), rows)
 
     def _check_backups(self, version: int) -> None:
         """Read the newest backup; of a journal that was there, there must be one."""
@@ -432,12 +358,12 @@ class LiveJournal:
     def _note_opened(self, version: int) -> None:
         what = "opened" if version else "made"
         self.note(OWN_KIND, {"what": what, "pid": os.getpid(), "ftbt": __version__})
-        self.check()
+        if self.waiting and self.trouble is not None:
+            raise self.trouble
+        self._ends.keep_reserve()
 
     def _let_go(self) -> None:
-        with suppress(Exception):
-            self._file.close()
-            self._file.engine.dispose()
+        self._ends.close()
         self._reader.close()
         self._process.release()
 

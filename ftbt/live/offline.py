@@ -1,0 +1,112 @@
+"""A deployment without its bot: what it trades, where, and a session to clear it up with."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ftbt.data.files import atomic_write
+from ftbt.errors import FtbtError, InputError
+from ftbt.hyperliquid.keys import AgentKey
+from ftbt.hyperliquid.network import (
+    MAINNET_WORDS,
+    Endpoint,
+    Mode,
+    Network,
+    confirm_mainnet,
+    endpoint,
+    parse_network,
+)
+from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
+from ftbt.live.control import JOURNAL
+from ftbt.live.journal import LiveJournal
+
+FILE = "session.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a deployment trades. Nothing in it is secret.
+
+    Attributes:
+        deployment: its name.
+        network, url: of the exchange.
+        account: address that holds the money.
+        coins: what it trades.
+    """
+
+    deployment: str
+    network: str
+    url: str
+    account: str
+    coins: tuple[str, ...]
+
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint; mainnet was confirmed when the deployment was started there."""
+        network = parse_network(self.network)
+        if network is Network.MAINNET:
+            return endpoint(network, Mode.LIVE, confirmation=confirm_mainnet(MAINNET_WORDS))
+        local = self.url if network is Network.LOCALNET else None
+        return endpoint(network, Mode.PAPER, local_url=local)
+
+
+def keep_place(state: Path, place: Place) -> None:
+    """Write down where the deployment in *state* trades."""
+    atomic_write(state / FILE, json.dumps(asdict(place), indent=2))
+
+
+def read_place(state: Path) -> Place:
+    """Return where the deployment in *state* trades.
+
+    Raises:
+        InputError: the file is missing or broken.
+    """
+    try:
+        found = json.loads((state / FILE).read_text("utf-8"))
+        return Place(
+            str(found["deployment"]), str(found["network"]), str(found["url"]),
+            str(found["account"]), tuple(map(str, found["coins"])),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{state / FILE} does not say where the bot traded ({error}): close positions on the"
+            " exchange's website"
+        ) from error
+
+
+@contextmanager
+def offline_session(
+    state: Path, key: AgentKey, tell: Callable[[Check], None] = lambda _: None
+) -> Iterator[Session]:
+    """Yield a session to clear up with while no bot runs in *state*.
+
+    A journal that can't be opened does not stand in the way: what is sent is written into an
+    emergency journal beside it.
+
+    Raises:
+        FtbtError: the exchange does not answer, or does not take the key.
+    """
+    place = read_place(state)
+    journal = _journal(state, place.deployment)
+    try:
+        opening = Opening(place.endpoint(), key, journal, tell=tell)
+        session = opening.open(Wanted(place.account, place.coins, place.deployment))
+        try:
+            yield session
+        finally:
+            session.close()
+    finally:
+        with suppress(FtbtError):
+            journal.close()
+
+
+def _journal(state: Path, deployment: str) -> LiveJournal:
+    try:
+        return LiveJournal.open(state / JOURNAL, deployment=deployment)
+    except FtbtError:
+        path = state / f"emergency-{time.time_ns()}" / JOURNAL
+        return LiveJournal.open(path, deployment=deployment)
