@@ -27,6 +27,9 @@ from ftbt.hyperliquid.subscriptions import of_account
 
 _TICK_S = 0.1
 _EVERY_DOWN_S = 2.0
+# With fewer requests left than this the account is asked again how many: trading gives new ones.
+_FEW_REQUESTS = 1_000
+_ASK_REQUESTS_S = 10.0
 # A fill may be booked with a time just before one that was already read.
 _OVERLAP_MS = 60_000
 
@@ -128,6 +131,7 @@ class AccountStream:
             for turn, name in ((self._hear_next, "account"), (self._read_when_due, "truth"))
         ]
         self._merging = threading.Lock()
+        self._counted_at = 0.0
         self._connected = False
         self._connection = 0
         self._gaps = self._unreadable = 0
@@ -212,10 +216,21 @@ class AccountStream:
             return
         try:
             self._read(self._rest)
+            self._count_requests()
         except FtbtError:
             # A failed read says nothing about the account; it is tried again.
             self._ending.wait(1.0)
             self._asked.set()
+
+    def _count_requests(self) -> None:
+        """Ask how many requests the account has left, when that is not plenty."""
+        budget = self._rest.transport.budget
+        left, now = budget.spent().actions_left, time.monotonic()
+        if left is None or left >= _FEW_REQUESTS or now - self._counted_at < _ASK_REQUESTS_S:
+            return
+        self._counted_at = now
+        found = self._rest.request_budget(self._user)
+        budget.account_has(found.allowed - found.used)
 
     def _until_old(self) -> float:
         """Return the seconds until the truth is old."""

@@ -36,6 +36,7 @@ from ftbt.hyperliquid.sockets import SocketOptions
 from ftbt.hyperliquid.transport import Timeouts, Transport
 from ftbt.live.journal import read_journal
 from ftbt.live.legs import Leg, Stage
+from ftbt.live.protection import unprotected_bound
 from ftbt.live.runner import LiveConfig, LiveRun
 from ftbt.live.status import Status as Seen
 from ftbt.localnet.options import Options
@@ -55,6 +56,7 @@ SOCKETS = SocketOptions(
 )  # fmt: skip
 SETTINGS = Settings(half_spread=0.0001, slippage_atr=0.0)
 COIN = "SOL"
+BOUND_S = unprotected_bound(QUICK, HURRIED)
 
 
 def flat_market(coin: str = COIN, bars: int = 3000, price: float = PRICE) -> Market:
@@ -327,10 +329,10 @@ class Scene:
         self.quiet()
         state = self.net.state()
         assert state["balanced"]
-        self._check_money(state["accounts"][self.user])
         fills = self.fills()
         self._check_entries(fills)
-        if not foreign:
+        if not foreign:  # what others trade costs money as well
+            self._check_money(state["accounts"][self.user])
             self._check_journal(fills)
         if not self.position():
             assert not [o for o in self.orders() if o["reduceOnly"]], "left over when flat"
