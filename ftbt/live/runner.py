@@ -30,8 +30,10 @@ from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
+from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
+from ftbt.hyperliquid.transport import Timeouts
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
@@ -40,7 +42,7 @@ from ftbt.live.guard import Guard, GuardLimits, Level
 from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
-from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.words import held_text
@@ -76,7 +78,7 @@ class LiveConfig:
         dry_run: decide, but send nothing.
         on_stop: what becomes of positions at the end.
         bounds: of orders that trade at once.
-        bar_options, socket_options: waits.
+        bar_options, socket_options, timeouts, patience: waits.
         every_s: seconds between two readings of the account.
         guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
@@ -101,6 +103,8 @@ class LiveConfig:
     bounds: Bounds = field(default_factory=Bounds)
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
+    timeouts: Timeouts | None = None
+    patience: Patience | None = None
     every_s: float = 30.0
     guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
@@ -181,7 +185,7 @@ class LiveRun:
         folder = config.state if config.endpoint.is_local else None
         opening = Opening(
             config.endpoint, config.key, self.journal, folder, self._tell,
-            budget=Budget(config.request_margin),
+            config.timeouts, config.patience, Budget(config.request_margin),
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
@@ -226,21 +230,31 @@ class LiveRun:
         account = Account(
             config.settings, {coin: session.universe[coin] for coin in config.coins},
             session.cloids, [one.share for one in config.sleeves], config.allocation,
-            config.bounds,
+            config.bounds, config.patience or Patience(),
         )  # fmt: skip
         self.session, self.data = session, data
-        broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
+        broker = self.broker = LiveBroker(
+            account, config.timeframe.ms, self._note, self._reconcile, self.journal.together
+        )
+        before = Before.read(self.journal)
         broker.warm = data.waiting
         self.guard = Guard(
             config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
         )
         self.listeners.append(self.guard.saw)
+        if before.decided and data.fresh and data.last_bar > before.decided:
+            # The process before was cut off at this close: its decision is due now.
+            broker.warm -= 1
+            broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
-        self._note("session", {**self._description(), "warm": broker.warm}, "")
+        decided = before.decided or data.last_bar
+        session_body = {**self._description(), "warm": broker.warm, "decided": decided}
+        self._note("session", session_body, "")
+        self._before = before
         names = {cls: cls.__name__ for cls in self._classes}
         try:
             with user_code("+".join(names.values()), names):
@@ -258,7 +272,7 @@ class LiveRun:
 
     def _cerebro(self, broker: LiveBroker, data: MarketData) -> bt.Cerebro:
         cerebro = bt.Cerebro(stdstats=False)
-        for feed in FeedGroup(data).make_feeds():
+        for feed in FeedGroup(data, broker.end_turn).make_feeds():
             cerebro.adddata(feed, name=feed.coin)
             broker.add_coin(feed)
         cerebro.setbroker(broker)
@@ -274,10 +288,10 @@ class LiveRun:
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
             found += self.held() or ["flat"]
-        since = restoring.newest_fill or session.market_clock.now()
+        since, paid_since = self._before.since(session.market_clock.now(), restoring)
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
-            self.data.nudge,
+            self.data.nudge, paid_since,
         )  # fmt: skip
         self.stream.start()
         broker.pull = self.stream.events
@@ -409,6 +423,7 @@ class LiveRun:
             raise failure
 
     def _end(self) -> None:
+        self.broker.end_turn()
         if self.dispatch is not None:
             self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
