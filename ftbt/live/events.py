@@ -18,7 +18,7 @@ from ftbt.hyperliquid.outcomes import Outcome, Reason, State
 from ftbt.hyperliquid.records import ZERO, Fill, Funding, OrderReport, OrderState
 from ftbt.hyperliquid.resolving import Patience
 from ftbt.live.book import LiveBook
-from ftbt.live.desk import LiveDesk
+from ftbt.live.desk import LiveDesk, slip
 from ftbt.live.dispatch import Cancel, Done, Look, unknown
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.live.sync import Sync
@@ -140,7 +140,7 @@ class Events:
         body = {
             "order": working.number, "leg": kind, "time": fill.time, "size": size, "price": price,
             "fee": fee, "maker": not fill.taker, "oid": fill.oid, "tid": fill.tid,
-            "key": list(fill.key), "cloid": fill.cloid,
+            "key": list(fill.key), "cloid": fill.cloid, "slip": slip(working, price),
         }  # fmt: skip
         self.note("fill", body, fill.coin)
         self.take(book, working, size, price, fee, maker=not fill.taker)
