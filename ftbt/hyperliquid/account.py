@@ -180,6 +180,10 @@ class AccountStream:
                 taken.append(self._events.popleft())
         return taken
 
+    def waiting(self) -> int:
+        """Return how many events can be taken."""
+        return len(self._events)
+
     def reconcile(self) -> None:
         """Have the truth read soon; it comes as an event."""
         self._asked.set()

@@ -119,6 +119,7 @@ class LiveBroker(AccountBroker):
         self.on_turn: Callable[[], None] = lambda: None
         self.on_warm: Callable[[], None] = lambda: None
         self.pull: Callable[[], Sequence[Event]] = tuple  # what the account's stream has to tell
+        self.untold: Callable[[], int] = int  # how much that is
         self.decision: dict[str, Any] = {}
         self._inbox: collections.deque[Event | Done] = collections.deque()
         self._arrived = threading.Lock()
@@ -247,8 +248,11 @@ class LiveBroker(AccountBroker):
     def busy(self) -> int:
         """What is on its way: events, jobs, and orders of which not all is told yet."""
         dispatch = self.sync.dispatch
-        doubtful = sum(leg.stage in (Stage.SENT, Stage.ENDING) for leg in self.legs.all_alive())
-        return len(self._inbox) + doubtful + (0 if dispatch is None else dispatch.busy)
+        doubtful = sum(
+            leg.unsure or leg.stage in (Stage.SENT, Stage.ENDING) for leg in self.legs.all_alive()
+        )
+        sending = 0 if dispatch is None else dispatch.busy + self.sync.paused
+        return self.untold() + len(self._inbox) + doubtful + sending
 
     def next(self) -> None:
         """Take in what has arrived, and the bars of a turn that has some."""

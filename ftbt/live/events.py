@@ -320,7 +320,7 @@ class Events:
             if (reason is Reason.BAD_TRIGGER or hopeless) and book.size and leg.kind is Leg.STOP:
                 self.sync.leave(book, working)
         elif leg.kind is Leg.TARGET and reason not in _NOT_ITS_FAULT:
-            self.sync.given_up.add(working.number)
+            self.sync.give_up(working)
         elif leg.kind is Leg.EXIT and reason is Reason.NO_MATCH:
             self.sync.missed[working.number] += 1
 

@@ -294,7 +294,7 @@ class LiveRun:
             self.data.nudge, paid_since,
         )  # fmt: skip
         self.stream.start()
-        broker.pull = self.stream.events
+        broker.pull, broker.untold = self.stream.events, self.stream.waiting
         self.dispatch = (
             DryRun(self._deliver)
             if config.dry_run

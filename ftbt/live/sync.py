@@ -97,6 +97,20 @@ class Sync:
         self._pauses[key] = time.monotonic() + wait
         return self._failures[key]
 
+    @property
+    def paused(self) -> int:
+        """How many legs wait for their next attempt."""
+        now, orders = time.monotonic(), self.desk.orders
+        return sum(
+            now < due + _PAUSE_S and orders[number - 1].status == Status.OPEN
+            for (number, _), due in self._pauses.items()
+        )
+
+    def give_up(self, target: Working) -> None:
+        """Do without a target that the venue does not take."""
+        self.given_up.add(target.number)
+        self._pauses.pop((target.number, Leg.TARGET), None)
+
     def stands(self, leg: Placed) -> None:
         """Note that the exchange has taken a leg: earlier failures are forgotten."""
         self._failures.pop((leg.working.number, leg.kind), None)
@@ -246,6 +260,7 @@ class Sync:
     def _leg(self, book: LiveBook, working: Working, kind: Leg, size: Decimal) -> Placed:
         attempt = self.attempts.get((working.number, kind), 0) + 1
         self.attempts[working.number, kind] = attempt
+        self._pauses.pop((working.number, kind), None)
         asset = self.assets[book.coin]
         cloid = self.cloids.make(book.coin, working.number, kind, attempt)
         return Placed(

@@ -19,7 +19,7 @@ from eth_account import Account
 from planned import Planned
 
 from ftbt.backtest.portfolio import Sleeve
-from ftbt.backtest.result import Role, Status
+from ftbt.backtest.result import Kind, Role, Status
 from ftbt.backtest.settings import Settings
 from ftbt.data.candles import Candles, make_bars
 from ftbt.data.market import Market, instrument_for
@@ -84,22 +84,30 @@ def new_account(net: Localnet, name: str, usd: float = 10_000) -> tuple[Key, Key
     return user, agent
 
 
-def config_of(
-    net: Localnet, account: tuple[Key, Key], state: Path, sleeve: Sleeve, **more: Any
+def config_for(
+    where: tuple[str, str, str], state: Path, sleeve: Sleeve, warm_from: int, **more: Any
 ) -> LiveConfig:
-    """Return what a session over the flat market is to do."""
-    user, agent = account
+    """Return what a session over the flat market is to do; *where*: URL, account, agent's key."""
+    url, user, secret = where
+    usual: dict[str, Any] = {
+        "bar_options": BarOptions(fresh_ms=QUARTER.ms // 2, again_s=0.02),
+        "socket_options": SOCKETS, "request_margin": 1000.0, "every_s": 2.0,
+        "timeouts": QUICK, "patience": HURRIED, "warm_from": warm_from,
+    }  # fmt: skip
     return LiveConfig(
-        endpoint(Network.LOCALNET, Mode.PAPER, local_url=net.url),
-        AgentKey(Account.from_key(agent.secret)), user.address, "test", (sleeve,), (COIN,),
-        QUARTER, more.pop("settings", SETTINGS), state,
-        **{
-            "warm_from": net.market_time() // QUARTER.ms * QUARTER.ms - 20 * QUARTER.ms,
-            "bar_options": BarOptions(fresh_ms=QUARTER.ms // 2, again_s=0.02),
-            "socket_options": SOCKETS, "request_margin": 1000.0, "every_s": 2.0,
-            "timeouts": QUICK, "patience": HURRIED, **more,
-        },
+        endpoint(Network.LOCALNET, Mode.PAPER, local_url=url),
+        AgentKey(Account.from_key(secret)), user, "test", (sleeve,), (COIN,), QUARTER,
+        more.pop("settings", SETTINGS), state, **{**usual, **more},
     )  # fmt: skip
+
+
+def sleeve_of(
+    plan: Mapping[int, Mapping[str, float]],
+    parameters: Mapping[str, Any],
+    strategy: type[Any] = Planned,
+) -> Sleeve:
+    """Return a strategy that follows *plan*."""
+    return Sleeve(type(strategy.__name__, (strategy,), {"plan": plan}), dict(parameters))
 
 
 def until(is_so: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -> Any:
@@ -144,7 +152,6 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.plan: dict[int, dict[str, float]] = {}
-        self.made = type(self.strategy.__name__, (self.strategy,), {"plan": self.plan})
         self.run: LiveRun | None = None
         self.ended: list[Any] = []
         self.rest = Rest(
@@ -173,13 +180,10 @@ class Scene:
 
     def start(self) -> None:
         """Start the session and wait until it may trade."""
-        config = config_of(
-            self.net,
-            self.account,
-            self.state,
-            Sleeve(self.made, dict(self.parameters)),
-            **self.more,
-        )
+        sleeve = sleeve_of(self.plan, self.parameters, self.strategy)
+        begin = self.net.market_time() // QUARTER.ms * QUARTER.ms - 20 * QUARTER.ms
+        where = (self.net.url, self.user, self.account[1].secret)
+        config = config_for(where, self.state, sleeve, begin, **self.more)
         self.seen, self.ended = None, []
         self.run = LiveRun(config, show=self._show)
         self._thread = threading.Thread(target=self._go, daemon=True)
@@ -288,7 +292,7 @@ class Scene:
         legs = self.broker.legs
         for working in list(self.book.active):
             kinds = {leg.kind for leg in legs.of(working) if leg.stage is Stage.LIVE}
-            if working.status != Status.OPEN or not working.active:
+            if working.status != Status.OPEN or not working.active or working.kind == Kind.CLOSE:
                 continue
             if working.role == Role.STOP and not kinds & {Leg.STOP, Leg.GUARD}:
                 return False

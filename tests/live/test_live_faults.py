@@ -1,4 +1,4 @@
-"""Every fault that the local exchange offers, while an entry, a fill and an exit are on their way."""
+"""Every fault that the local exchange offers, while entry, fill and exit are on their way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from live_kit import BOUND_S, COIN, Scene, until
+from live_kit import BOUND_S, Scene, until
+
+from ftbt.backtest.result import Role
 
 LIMIT = 2
 ORDER = {"path": "exchange", "type": "order"}
@@ -142,7 +144,7 @@ def survives(one: Scene, phase: str, fault: str) -> None:
         assert not one.position()
     assert not one.orders()
     entered = sum(float(fill.size) for fill in one.fills() if fill.is_buy)
-    meant = [w.size for w in one.broker.desk.orders if w.role == 0 and not w.reduces]
+    meant = [w.size for w in one.broker.desk.orders if w.role == Role.ENTRY and not w.reduces]
     assert entered <= sum(meant) + 1e-9
     one.enter()  # and it goes on
     assert one.position() > 0

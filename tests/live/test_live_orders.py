@@ -197,7 +197,7 @@ def test_an_entry_that_the_exchange_refuses_is_over(scene, text, status):
     one.enter()
     one.check()
     assert statuses(one)[0] == status
-    assert [e.body["text"] for e in one.events("refused")][0] == text
+    assert next(e.body["text"] for e in one.events("refused")) == text
     one.enter()
     one.check()
     assert one.position() > 0
@@ -293,7 +293,14 @@ def test_a_position_that_was_closed_by_hand_is_closed_in_the_books(scene):
 def test_what_somebody_else_opens_is_left_alone_and_blocks_entries(scene):
     """A foreign position is told apart from ours; entries wait until it is closed."""
     one = scene()
-    by_hand = {"user": one.user, "coin": COIN, "is_buy": True, "price": 110, "size": 2, "tif": "Ioc"}
+    by_hand = {
+        "user": one.user,
+        "coin": COIN,
+        "is_buy": True,
+        "price": 110,
+        "size": 2,
+        "tif": "Ioc",
+    }
     one.net.control("/orders/place", by_hand)
     one.foreign = 2.0
     one.quiet()
