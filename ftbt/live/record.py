@@ -137,7 +137,10 @@ class _Fold:
         order["status"], order["end_ms"] = int(event.body["status"]), event.market_ms
 
     def _trade(self, event: Event) -> None:
-        self.trades.append((event.coin, [NAN if x is None else x for x in event.body["row"]]))
+        row = [NAN if x is None else float(x) for x in event.body["row"]]
+        if len(row) != len(TRADE.names or ()):
+            raise ValueError(f"a trade has {len(TRADE.names or ())} fields, not {len(row)}")
+        self.trades.append((event.coin, row))
 
     def _decision(self, event: Event) -> None:
         body = event.body
