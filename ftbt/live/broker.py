@@ -45,7 +45,7 @@ from ftbt.strategy.records import NOTHING, Refusal
 
 _SECOND_LOOK_S = 0.25
 # Funding and marks move an account a little against our own books.
-_SHORT = 0.02
+SHORT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class LiveBroker(AccountBroker):
         """See `AccountBroker.fill_view`; what the account does not have is not sized by."""
         super().fill_view(owner, view)
         there = self.events.account_equity
-        if there is not None and float(there) < (1.0 - _SHORT) * self._value:
+        if there is not None and float(there) < (1.0 - SHORT) * self._value:
             view["equity"] *= max(0.0, float(there)) / self._value
 
     def stop_early(self) -> bool:

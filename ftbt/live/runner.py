@@ -191,7 +191,6 @@ class LiveRun:
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
         try:
-            self._tell(capital_check(config.settings.capital, float(session.equity.value)))
             yield session
         finally:
             session.close()
@@ -288,6 +287,7 @@ class LiveRun:
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
             found += self.held() or ["flat"]
+        self._tell(capital_check(broker.desk.equity(), float(session.equity.value)))
         since, paid_since = self._before.since(session.market_clock.now(), restoring)
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
