@@ -27,6 +27,7 @@ COMMANDS = {
     "stop": ("ftbt.cli.stop", "Ask a bot to end."),
     "kill": ("ftbt.cli.kill", "Out of everything, now, and stay out."),
     "resume": ("ftbt.cli.resume", "Let a halted deployment trade again."),
+    "alerts": ("ftbt.cli.alerts", "Show what a bot tells its owner, and try whether it arrives."),
     "localnet": ("ftbt.cli.localnet", "Run a local exchange that speaks Hyperliquid's API."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),
