@@ -139,7 +139,7 @@ class Watch:
         }  # fmt: skip
 
     def close(self) -> None:
-        """Tell what is left to tell and end; takes at most about ten seconds."""
+        """Tell what is left to tell and end; takes at most about twenty seconds."""
         self._closing.close()
 
     def __enter__(self) -> Self:

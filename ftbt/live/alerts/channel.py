@@ -98,6 +98,11 @@ class Channel:
         with self._news:
             self._news.notify_all()
         self._thread.join(max(0.0, until - time.monotonic()))
+        with self._news:
+            left, self._waiting = list(self._waiting), deque()
+            self._failed += len(left)
+        for alert in left:
+            self._tell(alert, "the session ended before it could be sent")
 
     # --- the thread -----------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ class Alerts:
             found.append(self._lost.popleft())
         return found
 
-    def close(self, patience_s: float = 10.0) -> None:
+    def close(self, patience_s: float = 20.0) -> None:
         """Tell what is left to tell, and end, within *patience_s*."""
         until = time.monotonic() + patience_s
         with suppress(queue.Full):
