@@ -245,6 +245,11 @@ class LiveBroker(AccountBroker):
         self._inbox.append(event)
 
     @property
+    def waiting(self) -> int:
+        """How many events and results of jobs wait to be carried into the books."""
+        return len(self._inbox)
+
+    @property
     def busy(self) -> int:
         """What is on its way: events, jobs, and orders of which not all is told yet."""
         dispatch = self.sync.dispatch

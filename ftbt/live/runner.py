@@ -45,6 +45,7 @@ from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
+from ftbt.live.vitals import vitals
 from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
@@ -465,10 +466,11 @@ class LiveRun:
         trades = broker.desk.trades
         there = broker.events.account_equity
         spent = self.session.transport.budget.spent()
+        now_ms = self.session.market_clock.now()
         return Status(
             pid=os.getpid(), wall_ms=int(time.time() * 1000),
             network=str(self.config.endpoint.network), deployment=self.config.deployment,
-            market_ms=self.session.market_clock.now(), bar_ms=broker.decided_bar,
+            market_ms=now_ms, bar_ms=broker.decided_bar,
             live=broker.entries_open and all(book.data.live for book in books),
             ready=broker.not_ready(first), connected=data.connected and self._hears(),
             fills=broker.events.fills, busy=broker.busy, equity=broker.desk.equity(),
@@ -481,6 +483,7 @@ class LiveRun:
             latency=self._latencies.figures(),
             weight_left=1.0 - spent.weight / spent.weight_limit,
             trades=len(trades), wins=sum(row[_NET] > 0.0 for row in trades), over=over,
+            vitals=vitals(broker, data, self.stream, spent, now_ms),
         )  # fmt: skip
 
     def _hears(self) -> bool:
