@@ -73,7 +73,8 @@ def exchange_options(plan: Plan) -> Options:
     return Options(
         symbols=plan.symbols,
         timeframe=plan.timeframe.text,
-        begin=from_ms(plan.begin_ms).isoformat(),
+        # The bar before is the first to be decided on: its close is proved by the first trade.
+        begin=from_ms(plan.begin_ms + plan.timeframe.ms).isoformat(),
         paused=True,
         settings=plan.settings,
         limits=False,
@@ -148,7 +149,7 @@ def _compare(plan: Plan, state: Path, paced: Paced, failure: BaseException | Non
         record = read_record(reader.events(kinds=KINDS))
     faults = tuple(Fault(*one) for one in paced.struck)
     notes = _notes(plan, paced, failure)
-    expected = plan.back_test(paced.reached_ms)
+    expected = plan.back_test(paced.reached_ms, int(record.result.time[0]))
     return compare_record(expected, record, plan.markets, faults, notes)
 
 
