@@ -23,6 +23,8 @@ from ftbt.rehearsal.plan import Plan
 from ftbt.rehearsal.sitter import LIVE, Sitter, live_process, until_ready
 
 JOURNAL = "journal.db"
+# Budgets run by the wall clock, in which a whole week passes in minutes.
+NO_BUDGET = "10000"
 _READY_S = 180.0
 _OVER_S = 60.0
 
@@ -61,7 +63,7 @@ def live_words(
         "--symbol", ",".join(plan.symbols), "--timeframe", plan.timeframe.text,
         "--capital", repr(plan.settings.capital), "--state", str(state),
         "--warmup-from", from_ms(plan.first_ms).isoformat(),
-        "--until", from_ms(plan.end_ms).isoformat(), *asked,
+        "--until", from_ms(plan.end_ms).isoformat(), "--request-margin", NO_BUDGET, *asked,
     ]  # fmt: skip
 
 
@@ -159,6 +161,8 @@ def _notes(plan: Plan, paced: Paced, failure: BaseException | None) -> list[str]
         notes.append("no detail bars: the path inside a bar is a guess on both sides")
     if paced.quiet:
         notes.append(f"at {paced.quiet} opens a coin did not trade: decided when others had again")
+    if paced.blind:
+        notes.append(f"after faults the market went on {paced.blind} times before it was followed")
     if failure is not None:
         notes.append(f"ended early, after the bar that closed {show_ms(paced.reached_ms)}")
     return notes

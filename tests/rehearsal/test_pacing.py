@@ -58,7 +58,7 @@ def test_every_bar_is_waited_for(plan, tmp_path):
     seen: list[Pace] = []
     paced, error, state = drive(plan, tmp_path, tell=seen.append)
     bars = json.loads((tmp_path / "bars.json").read_text())
-    step, first = plan.timeframe.ms, plan.begin_ms + 2 * plan.timeframe.ms
+    step, first = plan.timeframe.ms, plan.begin_ms + plan.timeframe.ms
     assert error is None
     assert bars == list(range(first, plan.end_ms + 1, step))
     assert paced.reached_ms == plan.end_ms == state["time"]
