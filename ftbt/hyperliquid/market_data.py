@@ -47,12 +47,14 @@ class BarOptions:
         again_s: between an answer and the next question about the same coin; doubles while there
             is no answer, and starts anew with each connection.
         audit: compare each bar of the stream with REST afterwards.
+        audit_s: so long afterwards: what is decided at its close comes first.
     """
 
     grace_ms: int = 2_500
     fresh_ms: int = 2 * MINUTE_MS
     again_s: float = 1.5
     audit: bool = True
+    audit_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class MarketData:
         self._pending: set[str] = set()  # coins of which an answer is to come
         self._failed: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._audits: dict[str, float] = {}  # when a coin's newest bar is to be compared
         self._awaited: frozenset[str] = frozenset()
         self._ending = threading.Event()
         self._threads = [
@@ -339,7 +342,7 @@ class MarketData:
         for bar in builder.frame(row, frame.received):
             self._barrier.add(bar)
             if self._options.audit:
-                self._question(row.coin)
+                self._audits.setdefault(row.coin, time.monotonic() + self._options.audit_s)
 
     def _learn(self, answer: _Answer) -> None:
         coin = answer.coin
@@ -369,6 +372,9 @@ class MarketData:
         for coin in due:
             if moment >= self._not_before.get(coin, moment):
                 self._question(coin)
+        for coin in [coin for coin, at in self._audits.items() if moment >= at]:
+            del self._audits[coin]
+            self._question(coin)
 
     def _question(self, coin: str) -> None:
         """Ask about *coin*, once at a time: an outage must not leave a queue to be worked off."""

@@ -287,6 +287,8 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
+        if self.broker.at_close:
+            return  # first the decision; the turn after it tells
         status = self._status()
         self.file.write(status)
         self._show(status)
