@@ -23,6 +23,7 @@ COMMANDS = {
     "backtest": ("ftbt.cli.backtest", "Run strategies with one set of parameters each."),
     "audit": ("ftbt.cli.audit", "Find out whether a strategy looks ahead."),
     "strategies": ("ftbt.cli.strategies", "List the strategies and their parameters."),
+    "live": ("ftbt.cli.live", "Trade on Hyperliquid: on paper, then with real money."),
     "status": ("ftbt.cli.status", "Show what a bot is doing."),
     "stop": ("ftbt.cli.stop", "Ask a bot to end."),
     "kill": ("ftbt.cli.kill", "Out of everything, now, and stay out."),

@@ -22,7 +22,7 @@ from ftbt.backtest.result import Status as OrderStatus
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
-from ftbt.data.timeframe import DAY_MS, Timeframe
+from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
 from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
@@ -35,21 +35,23 @@ from ftbt.hyperliquid.sockets import SocketOptions
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
+from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, GuardLimits, Level
-from ftbt.live.journal import LiveJournal
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
+from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
-from ftbt.strategy.parameters import resolve
+from ftbt.strategy.parameters import resolve, warmup_bars
 
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
+_ANSWERS_S = 20.0
 _LOOK_S = 0.25
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
-_WARMUP_DAYS = 30.0
 _NET = (TRADE.names or ()).index("net")
 
 
@@ -127,6 +129,7 @@ class LiveRun:
         self._latencies = Latencies()
         self._stop = threading.Event()
         self._flatten_from = 0.0
+        self._hurried = False
         # Called with each event before it is written down; they must neither wait nor raise.
         self.listeners: list[Callable[[str, Mapping[str, Any], str], None]] = []
         self._on_stop: OnStop = config.on_stop
@@ -146,14 +149,14 @@ class LiveRun:
         config = self.config
         config.state.mkdir(parents=True, exist_ok=True)
         self.file = StatusFile(config.state / control.STATUS)
-        path = config.state / control.JOURNAL
-        self.journal = LiveJournal.open(path, deployment=config.deployment)
-        try:
+        with (
+            key_held(config, self._tell),
+            journal_open(config, self._tell, self._description()) as opened,
+        ):
+            self.journal, self._earlier = opened
             keep_place(config.state, self._place())
             with self._session() as session, self._bars(session) as data:
                 return self._trade(session, data)
-        finally:
-            self.journal.close()
 
     def _place(self) -> Place:
         config = self.config
@@ -165,14 +168,17 @@ class LiveRun:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         config = self.config
+        # Nonces are one counter for all that use a key; a local exchange's are its own affair.
+        folder = config.state if config.endpoint.is_local else None
         opening = Opening(
-            config.endpoint, config.key, self.journal, config.state, self._tell,
+            config.endpoint, config.key, self.journal, folder, self._tell,
             budget=Budget(config.request_margin),
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
         try:
+            self._tell(capital_check(config.settings.capital, float(session.equity.value)))
             yield session
         finally:
             session.close()
@@ -183,21 +189,26 @@ class LiveRun:
         session.market_clock.saw(session.rest.book_time(config.coins[0]))
         now = session.market_clock.now()
         start = config.warm_from if config.warm_from is not None else now - self._warmup_ms()
-        data = MarketData(
-            session.rest, session.market_clock, config.coins, config.timeframe, start,
-            config.stored, config.bar_options, config.socket_options,
-        )  # fmt: skip
-        data.start()
+        with told(self._tell, "history") as found:
+            if self._earlier is not None:
+                require_past(self._earlier, now, config.state)
+            data = MarketData(
+                session.rest, session.market_clock, config.coins, config.timeframe, start,
+                config.stored, config.bar_options, config.socket_options,
+            )  # fmt: skip
+            data.start()
+            found.append(f"{data.waiting:,} closed bars of {config.timeframe} up to {show_ms(now)}")
         try:
             yield data
         finally:
             data.stop()
 
     def _warmup_ms(self) -> int:
-        days = [float(getattr(cls, "warmup_days", _WARMUP_DAYS)) for cls in self._classes]
+        frame = self.config.timeframe
+        lengths = [warmup_bars(cls, frame) * frame.ms for cls in self._classes]
         if len(self.config.coins) > 1:
-            days.append(self.config.settings.limits.correlation_days + 2.0)
-        return int(max(days) * DAY_MS)
+            lengths.append((self.config.settings.limits.correlation_days + 2) * DAY_MS)
+        return int(max(lengths))
 
     # --- trading ----------------------------------------------------------------------------------
 
@@ -220,12 +231,15 @@ class LiveRun:
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
-        self._note("session", self._description(), "")
+        self._note("session", {**self._description(), "warm": broker.warm}, "")
         names = {cls: cls.__name__ for cls in self._classes}
         try:
             with user_code("+".join(names.values()), names):
                 cerebro.run()
             self._raise_failures()
+        except KeyboardInterrupt:
+            self._hurried = True
+            raise
         finally:
             self._end()
         status = self._status(over=True)
@@ -248,7 +262,9 @@ class LiveRun:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
         restoring = Restoring(broker, self.cerebro.runningstrats)
-        carried = restoring.run(self.journal.events(kinds=KINDS))
+        with told(self._tell, "positions") as found:
+            carried = restoring.run(self.journal.events(kinds=KINDS))
+            found += self.held() or ["flat"]
         since = restoring.newest_fill or session.market_clock.now()
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
@@ -304,6 +320,11 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
+        trouble, known = self.journal.trouble, self.broker.events.trouble
+        if trouble is not None:
+            known["journal"] = str(trouble)  # nothing new is begun that could not be written down
+        else:
+            known.pop("journal", None)
         status = self._status()
         self.file.write(status)
         self._show(status)
@@ -375,7 +396,7 @@ class LiveRun:
 
     def _end(self) -> None:
         if self.dispatch is not None:
-            self.dispatch.close()
+            self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}
@@ -383,20 +404,29 @@ class LiveRun:
 
     # --- words and figures ------------------------------------------------------------------------
 
+    def held(self) -> list[str]:
+        """Return each position in words, with what stands on the exchange to end it."""
+        return [held_text(book) for book in self.broker.coins.values() if book.size]
+
+    @property
+    def strategies(self) -> list[dict[str, Any]]:
+        """What trades, in plain values: name, parameters, share, reasons for an entry."""
+        return [
+            {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
+             "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
+            for cls, values, one in zip(
+                self._classes, self._values, self.config.sleeves, strict=True)
+        ]  # fmt: skip
+
     def _description(self) -> dict[str, Any]:
         config = self.config
         return {
             "pid": os.getpid(), "network": str(config.endpoint.network), "url": config.endpoint.url,
             "account": config.account, "agent": config.key.address,
-            "strategies": [
-                {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
-                 "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
-                for cls, values, one in zip(
-                    self._classes, self._values, config.sleeves, strict=True)
-            ],
+            "strategies": self.strategies,
             "symbols": list(config.coins), "timeframe": str(config.timeframe),
             "settings": config.settings.as_dict(), "dry_run": config.dry_run,
-            "on_stop": config.on_stop, "warm": self.broker.warm,
+            "on_stop": config.on_stop,
         }  # fmt: skip
 
     def _status(self, *, over: bool = False) -> Status:
