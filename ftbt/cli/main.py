@@ -28,6 +28,8 @@ COMMANDS = {
     "stop": ("ftbt.cli.stop", "Ask a bot to end."),
     "kill": ("ftbt.cli.kill", "Out of everything, now, and stay out."),
     "resume": ("ftbt.cli.resume", "Let a halted deployment trade again."),
+    "recover": ("ftbt.cli.recover", "Come back from a damaged journal; tell what is different."),
+    "journal": ("ftbt.cli.journal", "Search and export what a bot has done."),
     "localnet": ("ftbt.cli.localnet", "Run a local exchange that speaks Hyperliquid's API."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),

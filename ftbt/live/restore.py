@@ -41,6 +41,7 @@ class Restoring:
         self.filled_at: dict[int, int] = {}  # order -> open of the bar of its first fill
         self.made_at: dict[int, int] = {}  # order -> open of the bar at whose close it was made
         self.newest_fill = 0
+        self.first_order = 0  # when it was made, ms of the market
 
     def run(self, events: Iterable[Event]) -> int:
         """Carry *events* into the books and return how many there were.
@@ -57,7 +58,7 @@ class Restoring:
         except (KeyError, IndexError, ValueError, AssertionError) as error:
             raise IntegrityError(
                 f"the journal can't be carried on: event {count + 1} does not fit ({error!r});"
-                " ftbt recover shows how to begin from the exchange's own state"
+                " ftbt recover STATE --begin-from-exchange begins a new journal"
             ) from error
         finally:
             self.broker.events.restoring = False
@@ -70,6 +71,7 @@ class Restoring:
     def _carry(self, event: Event) -> None:
         body: Mapping[str, Any] = event.body
         if event.kind == "order":
+            self.first_order = self.first_order or event.market_ms
             self._order(self._book(event), body)
         elif event.kind == "fill":
             self._fill(self._book(event), body)

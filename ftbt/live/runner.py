@@ -265,7 +265,8 @@ class LiveRun:
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
             found += self.held() or ["flat"]
-        since = restoring.newest_fill or session.market_clock.now()
+        # What filled after the last fill that is booked, or after the first order of all.
+        since = restoring.newest_fill or restoring.first_order or session.market_clock.now()
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
             self.data.nudge,
@@ -280,6 +281,8 @@ class LiveRun:
         broker.connect(self.dispatch)
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
+        # Before the first decision: bars may have come while the lines warmed up.
+        self._obey()
         broker.entries_open = True
 
     def _deliver(self, done: Done) -> None:
