@@ -26,6 +26,7 @@ from ftbt.live.broker import LiveBroker
 from ftbt.live.dispatch import Cancel, Job, Look, Place
 from ftbt.live.fold import Folded, fold, order_words
 from ftbt.live.journal import JournalReader
+from ftbt.live.legs import Placed, Stage
 from ftbt.live.offline import Place as Where
 from ftbt.live.words import event_text
 
@@ -36,6 +37,7 @@ class Class(StrEnum):
     MISSED = "fill missed while down"
     GONE = "order gone"
     UNSENT = "order never sent"
+    MOVED = "order at another price"
     UNWANTED = "order not wanted any more"
     STRANGER = "foreign order"
     BY_HAND = "position changed by hand"
@@ -176,7 +178,9 @@ def prospect(reader: JournalReader, place: Where, rest: Rest) -> tuple[Folded, P
     broker.events.truth(read.truth())  # said twice a difference counts
     broker.connect(told)
     broker.events.truth(read.truth())
-    found = [*_noted(told, broker), *_planned(told, broker), *_strangers(read, place)]
+    found = [
+        *_noted(told, broker), *_funding(told), *_planned(told, broker), *_strangers(read, place),
+    ]  # fmt: skip
     return known, Prospect(read.there, tuple(found))
 
 
@@ -184,9 +188,6 @@ def _noted(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
     for kind, body, coin in told.notes:
         if kind == "fill":
             yield _fill(body, coin)
-        elif kind == "funding":
-            paid = f"{body['paid']:+,.4f} paid"
-            yield Difference(Class.FUNDING, coin, paid, "it is booked")
         elif kind == "error":
             yield Difference(Class.BY_HAND, coin, str(body["what"]), "it is booked as an exit", True)
         elif kind == "alarm" and str(body["what"]).startswith("foreign position"):
@@ -198,6 +199,16 @@ def _noted(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
             word = Status(int(body["status"])).name.lower()
             text = f"{order_words(working, coin)}, is not there and has not filled"
             yield Difference(Class.ENDED, coin, text, f"it is {word}")
+
+
+def _funding(told: _Told) -> Iterator[Difference]:
+    paid: dict[str, list[float]] = {}
+    for kind, body, coin in told.notes:
+        if kind == "funding":
+            paid.setdefault(coin, []).append(float(body["paid"]))
+    for coin, each in paid.items():
+        text = f"{coin} paid {sum(each):+,.4f} in {len(each)} payments"
+        yield Difference(Class.FUNDING, coin, text, "it is booked")
 
 
 def _fill(body: Mapping[str, Any], coin: str) -> Difference:
@@ -216,17 +227,23 @@ def _planned(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
             leg = broker.legs.find(cloid)
             if isinstance(job, Place):
                 assert leg is not None, "a start sends legs"
-                tried = broker.sync.tries[leg.working.number, leg.kind]
-                words = order_words(leg.working, leg.coin)
-                gone = tried > 1
-                text = f"{words}, is not on the exchange" if gone else words
-                kind = Class.GONE if gone else Class.UNSENT
-                yield Difference(kind, leg.coin, text, f"it is sent{' again' * gone}")
+                yield _to_send(leg, broker)
             else:
                 coin = _coin_of(job, cloid)
                 text = f"an order of this deployment in {coin} ({cloid})"
                 why = " that the journal does not know" if cloid in orphans else ""
                 yield Difference(Class.UNWANTED, coin, text + why, "it is cancelled")
+
+
+def _to_send(leg: Placed, broker: LiveBroker) -> Difference:
+    words = order_words(leg.working, leg.coin)
+    others = [one for one in broker.legs.of(leg.working) if one is not leg]
+    if any(one.stage is Stage.LIVE for one in others):
+        text = f"{words}, stands at {others[0].price:f}"
+        return Difference(Class.MOVED, leg.coin, text, "it is sent, then the old one is cancelled")
+    if broker.sync.tries[leg.working.number, leg.kind] > 1:
+        return Difference(Class.GONE, leg.coin, f"{words}, is not there", "it is sent again")
+    return Difference(Class.UNSENT, leg.coin, words, "it is sent")
 
 
 def _coin_of(job: Cancel, cloid: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftbt.backtest.result import Role, Status
 from ftbt.data.timeframe import show_ms
 from ftbt.errors import InputError, StorageDamaged, did_you_mean
 from ftbt.live.journal import Event, JournalReader
@@ -105,10 +106,56 @@ class Words:
             if said is not None:
                 return decision_text({"coin": event.coin, **event.body}, said["strategies"])
         told = event_text(event.kind, event.body, event.coin)
+        if told is None and event.kind in _TOLD:
+            told = _TOLD[event.kind](event.body)
         return told or plain(event.body)
 
     def _session(self, number: int) -> Mapping[str, Any] | None:
         return next((body for at, body in reversed(self._sessions) if at < number), None)
+
+
+def _order(body: Mapping[str, Any]) -> str:
+    side, price = "buys" if body["side"] > 0 else "sells", body["price"]
+    at = "the market" if price is None else f"{price:g}"
+    of = "" if body["parent"] is None else f", for order {body['parent']}"
+    role = Role(body["role"]).name.lower()
+    return f"order {body['number']}: {role}, {side} {body['size']:g} at {at}{of}"
+
+
+def _leg(body: Mapping[str, Any]) -> str:
+    size = "all" if body["size"] == "0" else body["size"]
+    at = "the market" if body["price"] == "0" else body["price"]
+    again = "" if body["attempt"] == 1 else f", attempt {body['attempt']}"
+    return f"{body['leg']} of order {body['order']} goes out: {size} at {at}{again}"
+
+
+def _end(body: Mapping[str, Any]) -> str:
+    return f"order {body['order']} is {Status(body['status']).name.lower()}"
+
+
+def _equity(body: Mapping[str, Any]) -> str:
+    return f"equity {body['equity']:,.2f}, cash {body['cash']:,.2f}"
+
+
+def _session(body: Mapping[str, Any]) -> str:
+    names = ", ".join(one["name"] for one in body["strategies"])
+    coins = ", ".join(body["symbols"])
+    return f"begins: {names} on {coins} {body['timeframe']}, {body['network']}, pid {body['pid']}"
+
+
+def _stop(body: Mapping[str, Any]) -> str:
+    held = ", ".join(f"{size:+g} {coin}" for coin, size in body["positions"].items())
+    return f"ends with {held or 'no position'}"
+
+
+def _funding(body: Mapping[str, Any]) -> str:
+    return f"funding paid {body['paid']:+,.4f}"
+
+
+_TOLD: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "order": _order, "leg": _leg, "end": _end, "equity": _equity, "session": _session,
+    "stop": _stop, "funding": _funding,
+}  # fmt: skip
 
 
 def plain(body: Mapping[str, Any]) -> str:
