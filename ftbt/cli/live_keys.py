@@ -17,7 +17,6 @@ from ftbt.errors import ConfigError, ExchangeError, NetworkError
 from ftbt.hyperliquid import sdk
 from ftbt.hyperliquid.keys import FILE_VARIABLE, KEY_VARIABLE, AgentKey, parse_address
 from ftbt.hyperliquid.network import Endpoint
-from ftbt.localnet.process import named_key
 
 ACCOUNT_VARIABLE = "FTBT_ACCOUNT"
 _AGENT_NAME = "ftbt"
@@ -43,6 +42,8 @@ def key_and_account(
     named = account or os.environ.get(ACCOUNT_VARIABLE)
     given = bool(file or os.environ.get(FILE_VARIABLE) or os.environ.get(KEY_VARIABLE))
     if endpoint.is_local:
+        from ftbt.localnet.process import named_key  # noqa: PLC0415 - not on a real exchange
+
         user = named_key("user").address if named is None else parse_address(named)
         if not given:
             _approve_agent(endpoint.url)
@@ -61,6 +62,8 @@ def key_and_account(
 
 def _approve_agent(url: str) -> None:
     """Let the local exchange's user approve the agent that is there for everybody."""
+    from ftbt.localnet.process import named_key  # noqa: PLC0415 - not on a real exchange
+
     user, agent = named_key("user"), named_key("agent")
     asked = {"type": "extraAgents", "user": user.address}
     known = {row["address"].lower() for row in _post(url, "/info", asked)}

@@ -39,6 +39,7 @@ def status(state: str | None, as_json: bool, watch: bool) -> int:
 
 
 def _figures(folder: Path) -> dict[str, Any]:
+    from ftbt.live.alerts.limiter import ALERTS, remembered_trouble  # noqa: PLC0415
     from ftbt.live.control import halted, read_status, runs  # noqa: PLC0415
 
     alive, found, halt = runs(folder), read_status(folder), halted(folder)
@@ -55,6 +56,8 @@ def _figures(folder: Path) -> dict[str, Any]:
         trouble.append(f"{coin} has had no working stop for {seconds:.0f} s")
     if alive and said.get("ready"):
         trouble.append(said["ready"])
+    if alive and (untold := remembered_trouble(folder / ALERTS)):
+        trouble.append(untold)
     return {
         "state": str(folder), "running": alive, "age_s": None if age is None else round(age, 1),
         "halt": None if halt is None else {"reason": halt.reason, "by": halt.by},

@@ -28,6 +28,7 @@ _HEX = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _LONGEST_FILE = 65_536
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_READ_A_KEY = "; if others use this machine, make a new agent wallet as well"
 
 
 def parse_address(text: str, what: str = "account address") -> str:
@@ -66,6 +67,12 @@ class AgentKey:
     ) -> dict[str, Any]:  # fmt: skip
         """Return the signature `{r, s, v}` of an L1 action."""
         return sdk.signature(self._account, action, vault, nonce, expires_after, mainnet=mainnet)
+
+    def conceal(self, text: str) -> str:
+        """Return *text* with stars where the key stands in it, as hex digits or as a number."""
+        secret = bytes(self._account.key)
+        forms = f"{secret.hex()}|{int.from_bytes(secret, 'big')}"
+        return re.sub(forms, "***", text, flags=re.IGNORECASE)
 
     def __repr__(self) -> str:
         return f"<agent key of {self.address[:6]}…{self.address[-4:]}, hidden>"
@@ -132,7 +139,7 @@ def _from_hex(text: str, where: str) -> AgentKey:
 def _from_file(
     path: Path, password: str | None, ask_password: Callable[[str], str] | None
 ) -> AgentKey:
-    text = _read_private(path).strip()
+    text = read_private(path, "key file", _OTHERS_READ_A_KEY).strip()
     if not text.startswith("{"):
         return _from_hex(text, str(path))
     try:
@@ -159,19 +166,28 @@ def _decrypted(path: Path, keystore: Any, password: str) -> AgentKey:
     return AgentKey(account)
 
 
-def _read_private(path: Path) -> str:
-    """Return the text of a file that only its owner can read."""
+def read_private(path: Path, what: str, advice: str = "") -> str:
+    """Return the text of a file that only its owner can read.
+
+    Args:
+        path: of the file.
+        what: what it is, for messages: "key file".
+        advice: what else to do when others could read it.
+
+    Raises:
+        ConfigError: it can't be read, or others than its owner can.
+    """
     try:
         # Looked at and read through one handle: what is checked is what is read.
         with path.open("rb") as handle:
             found = os.fstat(handle.fileno())
             data = handle.read(_LONGEST_FILE)
     except OSError as error:
-        raise ConfigError(f"cannot read the key file {path}: {error.strerror}") from None
+        raise ConfigError(f"cannot read the {what} {path}: {error.strerror}") from None
     mode = stat.S_IMODE(found.st_mode)
     if os.name == "posix" and mode & _FOR_OTHERS:
         raise ConfigError(
-            f"{path} can be read or changed by others (mode {mode:03o}): run chmod 600 {path};"
-            " if others use this machine, make a new agent wallet as well"
+            f"{path} can be read or changed by others (mode {mode:03o}): run chmod 600 {path}"
+            + advice
         )
     return data.decode("utf-8", errors="replace")

@@ -120,18 +120,13 @@ class Guard:
             self._refused += 1
         elif kind == "fill":
             self._refused = 0
-            self._note_slip(bool(body["maker"]))
+            if not body["maker"]:
+                self._slips.append(float(body["slip"]))
         elif kind == "funding":
             self._note_funding(coin, float(body["paid"]))
         elif kind == "reset":
             self._refused = 0
             self._slips.clear()
-
-    def _note_slip(self, maker: bool) -> None:
-        row = self._broker.desk.fills[-1]
-        size, price, slippage = float(row[4]), float(row[5]), float(row[7])
-        if not maker and size:
-            self._slips.append(slippage / (size * price))
 
     def _note_funding(self, coin: str, paid: float) -> None:
         book = self._broker.coins[coin]

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,25 +23,29 @@ from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
 from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
-from ftbt.errors import IntegrityError
+from ftbt.errors import IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
+from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
+from ftbt.hyperliquid.transport import Timeouts
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
 from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, GuardLimits, Level
+from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
-from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
+from ftbt.live.vitals import vitals
 from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
@@ -51,6 +55,7 @@ OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
 _ANSWERS_S = 20.0
 _LOOK_S = 0.25
+_JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
 
@@ -74,7 +79,7 @@ class LiveConfig:
         dry_run: decide, but send nothing.
         on_stop: what becomes of positions at the end.
         bounds: of orders that trade at once.
-        bar_options, socket_options: waits.
+        bar_options, socket_options, timeouts, patience: waits.
         every_s: seconds between two readings of the account.
         guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
@@ -99,6 +104,8 @@ class LiveConfig:
     bounds: Bounds = field(default_factory=Bounds)
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
+    timeouts: Timeouts | None = None
+    patience: Patience | None = None
     every_s: float = 30.0
     guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
@@ -155,8 +162,15 @@ class LiveRun:
         ):
             self.journal, self._earlier = opened
             keep_place(config.state, self._place())
-            with self._session() as session, self._bars(session) as data:
+            with (
+                closing(Keeper(self.journal, self._backup_fails)),
+                self._session() as session,
+                self._bars(session) as data,
+            ):
                 return self._trade(session, data)
+
+    def _backup_fails(self, error: StorageError) -> None:
+        self.journal.note("error", {"what": "backup of the journal", "error": str(error)})
 
     def _place(self) -> Place:
         config = self.config
@@ -172,13 +186,12 @@ class LiveRun:
         folder = config.state if config.endpoint.is_local else None
         opening = Opening(
             config.endpoint, config.key, self.journal, folder, self._tell,
-            budget=Budget(config.request_margin),
+            config.timeouts, config.patience, Budget(config.request_margin),
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
         session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
         try:
-            self._tell(capital_check(config.settings.capital, float(session.equity.value)))
             yield session
         finally:
             session.close()
@@ -217,21 +230,31 @@ class LiveRun:
         account = Account(
             config.settings, {coin: session.universe[coin] for coin in config.coins},
             session.cloids, [one.share for one in config.sleeves], config.allocation,
-            config.bounds,
+            config.bounds, config.patience or Patience(),
         )  # fmt: skip
         self.session, self.data = session, data
-        broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
+        broker = self.broker = LiveBroker(
+            account, config.timeframe.ms, self._note, self._reconcile, self.journal.together
+        )
+        before = Before.read(self.journal)
         broker.warm = data.waiting
         self.guard = Guard(
             config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
         )
         self.listeners.append(self.guard.saw)
+        if before.decided and data.fresh and data.last_bar > before.decided:
+            # The process before was cut off at this close: its decision is due now.
+            broker.warm -= 1
+            broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
-        self._note("session", {**self._description(), "warm": broker.warm}, "")
+        decided = before.decided or data.last_bar
+        session_body = {**self._description(), "warm": broker.warm, "decided": decided}
+        self._note("session", session_body, "")
+        self._before = before
         names = {cls: cls.__name__ for cls in self._classes}
         try:
             with user_code("+".join(names.values()), names):
@@ -249,7 +272,7 @@ class LiveRun:
 
     def _cerebro(self, broker: LiveBroker, data: MarketData) -> bt.Cerebro:
         cerebro = bt.Cerebro(stdstats=False)
-        for feed in FeedGroup(data).make_feeds():
+        for feed in FeedGroup(data, broker.end_turn).make_feeds():
             cerebro.adddata(feed, name=feed.coin)
             broker.add_coin(feed)
         cerebro.setbroker(broker)
@@ -265,14 +288,14 @@ class LiveRun:
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
             found += self.held() or ["flat"]
-        # What filled after the last fill that is booked, or after the first order of all.
-        since = restoring.newest_fill or restoring.first_order or session.market_clock.now()
+        self._tell(capital_check(broker.desk.equity(), float(session.equity.value)))
+        since, paid_since = self._before.since(session.market_clock.now(), restoring)
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
-            self.data.nudge,
+            self.data.nudge, paid_since,
         )  # fmt: skip
         self.stream.start()
-        broker.pull = self.stream.events
+        broker.pull, broker.untold = self.stream.events, self.stream.waiting
         self.dispatch = (
             DryRun(self._deliver)
             if config.dry_run
@@ -353,6 +376,11 @@ class LiveRun:
 
     def _look_out(self) -> None:
         """Do what the guard finds necessary."""
+        trouble = self.journal.trouble
+        if trouble is not None:
+            self.broker.events.alarm(_JOURNAL, str(trouble))
+        else:
+            self.broker.events.trouble.pop(_JOURNAL, None)
         trips = self.guard.look(self.session.clock.skew_ms)
         worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
         if worst is None or self._stop.is_set():
@@ -398,6 +426,7 @@ class LiveRun:
             raise failure
 
     def _end(self) -> None:
+        self.broker.end_turn()
         if self.dispatch is not None:
             self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
@@ -439,10 +468,11 @@ class LiveRun:
         trades = broker.desk.trades
         there = broker.events.account_equity
         spent = self.session.transport.budget.spent()
+        now_ms = self.session.market_clock.now()
         return Status(
             pid=os.getpid(), wall_ms=int(time.time() * 1000),
             network=str(self.config.endpoint.network), deployment=self.config.deployment,
-            market_ms=self.session.market_clock.now(), bar_ms=broker.decided_bar,
+            market_ms=now_ms, bar_ms=broker.decided_bar,
             live=broker.entries_open and all(book.data.live for book in books),
             ready=broker.not_ready(first), connected=data.connected and self._hears(),
             fills=broker.events.fills, busy=broker.busy, equity=broker.desk.equity(),
@@ -455,6 +485,7 @@ class LiveRun:
             latency=self._latencies.figures(),
             weight_left=1.0 - spent.weight / spent.weight_limit,
             trades=len(trades), wins=sum(row[_NET] > 0.0 for row in trades), over=over,
+            vitals=vitals(broker, data, self.stream, spent, now_ms),
         )  # fmt: skip
 
     def _hears(self) -> bool:

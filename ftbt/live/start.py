@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftbt.errors import FtbtError
 from ftbt.hyperliquid.session import Check
 from ftbt.live import control
+from ftbt.live.broker import SHORT
 from ftbt.live.earlier import Earlier, last_session, require_same
 from ftbt.live.journal import LiveJournal
 from ftbt.live.locks import hold_key
@@ -84,9 +85,9 @@ def journal_open(
         journal.close()
 
 
-def capital_check(asked: float, there: float) -> Check:
-    """Return what sizes are taken of, with *there* in the account."""
-    if there < asked:
-        text = f"${asked:,.2f} asked, the account has ${there:,.2f}: sizes follow the account"
+def capital_check(ours: float, there: float) -> Check:
+    """Return what sizes are taken of: our books' equity, with *there* in the account."""
+    if there < (1.0 - SHORT) * ours:
+        text = f"${ours:,.2f} in our books, ${there:,.2f} in the account: sizes follow the account"
         return Check("capital", text, warning=True)
-    return Check("capital", f"sizes are taken of ${asked:,.2f} and what is earned with it")
+    return Check("capital", f"sizes are taken of ${ours:,.2f} and what is earned with it")

@@ -35,6 +35,7 @@ class Status:
         weight_left: of the requests that may be made this minute, a fraction.
         trades, wins: closed so far.
         over: the process has ended on purpose.
+        vitals: of sockets, data, queues and requests, by the names of `ftbt.live.vitals`.
     """
 
     pid: int
@@ -61,6 +62,7 @@ class Status:
     trades: int
     wins: int
     over: bool = False
+    vitals: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -98,10 +100,11 @@ class StatusFile:
     def write(self, status: Status) -> None:
         """Write *status* if something but the clock has changed since."""
         now = status.as_dict()
-        same = {**now, "wall_ms": 0, "unprotected": {}} == self._last
+        shown = {**now, "wall_ms": 0, "unprotected": {}, "vitals": {}}
+        same = shown == self._last
         if same and time.monotonic() - self._at < 1.0:
             return
-        self._last, self._at = {**now, "wall_ms": 0, "unprotected": {}}, time.monotonic()
+        self._last, self._at = shown, time.monotonic()
         # No fsync: it is a view of what the journal keeps. A full disk must not end the trading.
         temporary = self.path.with_suffix(".tmp")
         with suppress(OSError):

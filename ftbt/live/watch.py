@@ -1,0 +1,156 @@
+"""Everything that watches a session: log, alerts, health, service manager, behind two hooks.
+
+    with Watch(config) as watch:
+        run = LiveRun(live, show=watch.show)
+        run.listeners.append(watch.listener)
+        watch.note = lambda body: run.journal.note("alert", body, durable=False)
+        run.run()
+
+Nothing here can hold up or end the trading: hooks return at once and raise nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from ftbt.live.alerts import AlertConfig, Alerts, AlertSettings, Target
+from ftbt.live.alerts.limiter import ALERTS
+from ftbt.live.health import HealthConfig, HealthServer
+from ftbt.live.logs import LogConfig, StructuredLog
+from ftbt.live.secrets import Redactor
+from ftbt.live.status import Status
+from ftbt.live.systemd import ServiceManager
+
+_LOG = logging.getLogger("ftbt.live")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """What is to watch.
+
+    Attributes:
+        deployment, network: what is watched; stand in each alert.
+        state: folder of journal and status.
+        redact: knows the secrets of this process.
+        targets, alerts: where alerts go, and when they are due.
+        health: where health is told; None: nowhere.
+        log: None: no log is written.
+        echo: where warnings also go as plain lines; None: nowhere.
+        bell: see `AlertConfig`.
+        environment: of the service manager.
+    """
+
+    deployment: str
+    network: str
+    state: Path
+    redact: Redactor
+    targets: tuple[Target, ...] = ()
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    health: HealthConfig | None = None
+    log: LogConfig | None = None
+    echo: TextIO | None = None
+    bell: TextIO | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+class Watch:
+    """Watches one session.
+
+    Args:
+        config: what is to watch.
+
+    Attributes:
+        note: writes an event `alert` into the journal; called on the thread that calls `show`,
+            with each alert that did not arrive.
+
+    Raises:
+        InputError: the port of health is taken.
+        StorageError: the log can't be written.
+    """
+
+    def __init__(self, config: WatchConfig) -> None:
+        self.note: Callable[[Mapping[str, Any]], object] = lambda _: None
+        self._closing = ExitStack()
+        self._log: StructuredLog | None = None
+        self.health: HealthServer | None = None
+        with ExitStack() as opening:
+            if config.log is not None:
+                self._log = StructuredLog(config.log, config.redact, config.echo)
+                opening.callback(self._log.close)
+            told = AlertConfig(
+                config.deployment, config.network, config.targets, config.alerts,
+                config.state / ALERTS, bell=config.bell,
+            )  # fmt: skip
+            if config.health is not None:
+                self.health = HealthServer(config.health, self.figures)
+                opening.callback(self.health.close)
+            self._manager = ServiceManager(config.environment)
+            opening.callback(self._manager.close)
+            self.alerts = Alerts(told, config.redact)
+            opening.callback(self.alerts.close)
+            self._closing = opening.pop_all()
+
+    # --- hooks ------------------------------------------------------------------------------------
+
+    def listener(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
+        """Hear an event of the journal."""
+        self.alerts.listener(kind, body, coin)
+        if self._log is not None:
+            self._log.listener(kind, body, coin)
+
+    def show(self, status: Status) -> None:
+        """Hear a status."""
+        if self.health is not None:
+            self.health.show(status)
+        self._manager.show(status)
+        self.alerts.show(status)
+        if self._log is not None:
+            self._log.show(status)
+        for lost in self.alerts.lost():
+            self.note({"target": lost.target, "title": lost.title, "reason": lost.reason})
+
+    def failed(self, error: BaseException) -> None:
+        """Hear that an error has ended the session."""
+        self.alerts.failed(error)
+        if self._log is not None:
+            self._log.failed(error)
+
+    # --- figures and end --------------------------------------------------------------------------
+
+    def figures(self) -> dict[str, float]:
+        """Return what is to be told of alerts and log, by the names of `health_metrics`."""
+        found = self.alerts.figures()
+        channels = found.channels
+        return {
+            "alerts_sent": sum(one.sent for one in channels),
+            "alerts_failed": sum(one.failed for one in channels),
+            "alerts_dropped": sum(one.dropped for one in channels),
+            "alerts_held": found.held, "alerts_repeated": found.repeated,
+            "alerts_waiting": sum(one.waiting for one in channels) + found.waiting,
+            "alerts_failing": sum(bool(one.trouble) for one in channels),
+            "log_lost": 0 if self._log is None else self._log.lost,
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """Tell what is left to tell and end; takes at most about twenty seconds."""
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            self.failed(error)
+        self.close()
