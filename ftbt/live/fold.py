@@ -27,7 +27,7 @@ from ftbt.hyperliquid.records import Asset
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.journal import JournalReader
 from ftbt.live.offline import Place
-from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.risk.limits import Limits
 
 Note = Callable[[str, Mapping[str, Any], str], None]
@@ -63,13 +63,13 @@ class Folded:
     Attributes:
         broker: with the books as the last process had them.
         session: the newest `session` event.
-        since: fills from then on may not be booked, ms of the market; 0: there are no orders.
+        since: fills and payments of funding from then on may not be booked, ms of the market.
         events: how many were carried in.
     """
 
     broker: LiveBroker
     session: Mapping[str, Any]
-    since: int
+    since: tuple[int, int]
     events: int
 
     @property
@@ -147,7 +147,7 @@ def fold(
     ]  # fmt: skip
     restoring = Restoring(broker, owners)
     count = restoring.run(reader.events(kinds=KINDS))
-    return Folded(broker, said, restoring.newest_fill or restoring.first_order, count)
+    return Folded(broker, said, Before.read(reader).since(moment, restoring), count)
 
 
 def _broker(

@@ -7,6 +7,7 @@ told and not sent. It needs no key.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from ftbt.hyperliquid.records import Asset, OpenOrder
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.transport import Transport
 from ftbt.live.broker import LiveBroker
-from ftbt.live.dispatch import Cancel, Job, Look, Place
+from ftbt.live.dispatch import Cancel, Done, Job, Look, Place
+from ftbt.live.events import ASTRAY_S
 from ftbt.live.fold import Folded, fold, order_words
 from ftbt.live.journal import JournalReader
 from ftbt.live.legs import Placed, Stage
@@ -123,7 +125,10 @@ class _Read:
 
     def truth(self) -> Truth:
         # Nothing is on its way: it is as true of each order as it gets.
-        return Truth(self.state, self.equity, self.orders, float("inf"), {})
+        return Truth(
+            state=self.state, equity=self.equity, orders=self.orders, read_at=float("inf"),
+            heard=False, drift={},
+        )  # fmt: skip
 
 
 def look(rest: Rest, place: Where) -> There:
@@ -170,18 +175,45 @@ def prospect(reader: JournalReader, place: Where, rest: Rest) -> tuple[Folded, P
     if known.session["dry_run"]:
         raise ConfigError(f"{reader.path} is of a dry run: nothing of it is on the exchange")
     broker = changed.broker
-    if changed.since:
-        for fill in rest.fills(place.account, changed.since):
-            broker.events.fill(fill)
-        for paid in rest.fundings(place.account, changed.since):
-            broker.events.funding(paid)
-    broker.events.truth(read.truth())  # said twice a difference counts
+    _catch_up(changed, read, place, rest)
+    if _apart(broker, read):
+        time.sleep(ASTRAY_S)  # a fill may be on its way: only what is said again counts
+        read = _Read(rest, place)
+        broker.events.truth(read.truth())
     broker.connect(told)
     broker.events.truth(read.truth())
     found = [
-        *_noted(told, broker), *_funding(told), *_planned(told, broker), *_strangers(read, place),
+        *_noted(told, broker), *_foreign(broker), *_funding(told), *_planned(told, broker),
+        *_strangers(read, place),
     ]  # fmt: skip
     return known, Prospect(read.there, tuple(found))
+
+
+def _catch_up(changed: Folded, read: _Read, place: Where, rest: Rest) -> None:
+    """Carry in what happened while nobody was here, and what became of each order."""
+    events, legs = changed.broker.events, changed.broker.legs
+    fills, payments = changed.since
+    for fill in rest.fills(place.account, fills):
+        events.fill(fill)
+    for paid in rest.fundings(place.account, payments):
+        events.funding(paid)
+    events.truth(read.truth())
+    standing = {order.cloid for order in read.orders}
+    for leg in list(legs.all_alive()):
+        if leg.cloid not in standing:
+            report = rest.order(place.account, leg.cloid)
+            events.done(Done(Look(leg.cloid), report=report))
+    events.truth(read.truth())
+
+
+def _apart(broker: LiveBroker, read: _Read) -> bool:
+    """Tell whether a position is not what the fills lead to."""
+    for coin, book in broker.coins.items():
+        held = read.state.positions.get(coin)
+        ours = book.size + float(broker.events.foreign.get(coin, 0))
+        if abs((0.0 if held is None else float(held.size)) - ours) > 0.5 * 10.0**-book.decimals:
+            return True
+    return False
 
 
 def _noted(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
@@ -190,15 +222,18 @@ def _noted(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
             yield _fill(body, coin)
         elif kind == "error":
             yield Difference(Class.BY_HAND, coin, str(body["what"]), "it is booked as an exit", True)
-        elif kind == "alarm" and str(body["what"]).startswith("foreign position"):
-            then = "nothing is opened in it until it is gone; it gets no stop and is not closed"
-            name = str(body["what"]).rpartition(" ")[2]
-            yield Difference(Class.FOREIGN, name, str(body["text"]), then, True)
         elif kind == "end":
             working = broker.desk.orders[int(body["order"]) - 1]
             word = Status(int(body["status"])).name.lower()
             text = f"{order_words(working, coin)}, is not there and has not filled"
             yield Difference(Class.ENDED, coin, text, f"it is {word}")
+
+
+def _foreign(broker: LiveBroker) -> Iterator[Difference]:
+    for coin, size in broker.events.foreign.items():
+        if size:
+            then = "nothing is opened in it until it is gone; it gets no stop and is not closed"
+            yield Difference(Class.FOREIGN, coin, f"{size:+f} {coin} are not ours", then, True)
 
 
 def _funding(told: _Told) -> Iterator[Difference]:

@@ -120,7 +120,9 @@ def _give_up(path: Path) -> Path | None:
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     aside = path.parent / f"given-up-{moment}"
     parts = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-shm", "")]
-    found = [one for one in (*parts, path.parent / database.BACKUPS) if one.exists()]
+    # The status is of positions that the new journal knows nothing of.
+    beside = (path.parent / database.BACKUPS, path.with_name("status.json"))
+    found = [one for one in (*parts, *beside) if one.exists()]
     if found:
         aside.mkdir()
     for part in found:
