@@ -304,6 +304,8 @@ class LiveRun:
         broker.connect(self.dispatch)
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
+        # Before the first decision: bars may have come while the lines warmed up.
+        self._obey()
         broker.entries_open = True
 
     def _deliver(self, done: Done) -> None:
