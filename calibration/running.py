@@ -11,20 +11,23 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
+from multiprocessing import connection
 from pathlib import Path
 
 from calibration.evidence import keep
 from calibration.pipeline import Task, assessed, row_of
 from calibration.rows import Rows
+from ftbt.errors import IntegrityError
 
 POLL_SECONDS = 2.0
 # The audit runs fresh copies of the strategy's file, whose machine code no process gives back: tens
 # of megabytes a pipeline. So a process makes a few numbers and is followed by a new one.
 NUMBERS_A_PROCESS = 3
 FEW = 8
+_DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def run(
 
     Raises:
         KeyboardInterrupt: by Ctrl-C; finished pipelines are kept.
+        IntegrityError: a process failed or died; finished pipelines are kept.
     """
     known = rows.read()
     groups = [
@@ -73,27 +77,68 @@ def run(
             _run_group([task], rows, evidence)
             watch.tell()
         return
-    pool = ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_leave_ctrl_c,
-        max_tasks_per_child=NUMBERS_A_PROCESS,
-    )
+    waiting = [groups[i : i + NUMBERS_A_PROCESS] for i in range(0, len(groups), NUMBERS_A_PROCESS)]
+    running: dict[int, _Worker] = {}
     try:
-        open_groups: set[Future[None]] = {
-            pool.submit(_run_group, group, rows, evidence) for group in groups
-        }
-        while open_groups:
-            done, open_groups = wait(open_groups, POLL_SECONDS, FIRST_COMPLETED)
-            for one in done:
-                one.result()
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                worker = _Worker(waiting.pop(0), rows, evidence)
+                running[worker.process.sentinel] = worker
+            for sentinel in connection.wait(list(running), POLL_SECONDS):
+                assert isinstance(sentinel, int), "sentinels are numbers"
+                running.pop(sentinel).finish()
             watch.tell()
     except BaseException:
-        for process in list((pool._processes or {}).values()):  # noqa: SLF001 - no public name
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in running.values():
+            worker.process.terminate()
         raise
-    pool.shutdown()
+
+
+class _Worker:
+    """A process of its own for a few groups: what they leave in memory goes with it.
+
+    A ProcessPoolExecutor with max_tasks_per_child would be shorter, but can wait for ever for a
+    process that it did not start again (CPython issue 115634).
+    """
+
+    def __init__(
+        self, groups: Sequence[Sequence[Task]], rows: Rows, evidence: Path | None
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._told, tells = context.Pipe(duplex=False)
+        self.process = context.Process(target=_work, args=(groups, rows, evidence, tells))
+        self.process.start()
+        tells.close()
+
+    def finish(self) -> None:
+        """Take leave of the process.
+
+        Raises:
+            IntegrityError: it ended before it had done its work; its own error is in the message.
+        """
+        with suppress(EOFError):
+            if (said := self._told.recv()) != _DONE:
+                raise IntegrityError(f"a pipeline failed: {said}")
+            self.process.join()
+            return
+        self.process.join()
+        raise IntegrityError(f"a process of pipelines died (exit code {self.process.exitcode})")
+
+
+def _work(
+    groups: Sequence[Sequence[Task]],
+    rows: Rows,
+    evidence: Path | None,
+    tells: connection.Connection,
+) -> None:
+    _leave_ctrl_c()
+    try:
+        for group in groups:
+            _run_group(group, rows, evidence)
+    except Exception as error:
+        tells.send(f"{type(error).__name__}: {error}")
+        raise
+    tells.send(_DONE)
 
 
 def _leave_ctrl_c() -> None:

@@ -363,6 +363,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "comparison-and-matrix.md": lambda: schema.several_page(
         _made("ftbt/robustness/compare_runs.py")
     ),
+    "drift.md": lambda: schema.drift_page(_made("ftbt/live/drift.py")),
     "calibration.md": calibration_page,
 }
 

@@ -14,6 +14,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ftbt.deployment.model import FORMAT as DEPLOYMENT_FORMAT
 from ftbt.deployment.model import Deployment
+from ftbt.live.causes import MEANINGS, Cause
+from ftbt.live.drift import FORMAT as DRIFT_FORMAT
+from ftbt.live.drift import Drift
 from ftbt.robustness.assessment import FORMAT as ASSESSMENT_FORMAT
 from ftbt.robustness.assessment import Assessment
 from ftbt.robustness.compare_runs import RunComparison
@@ -80,6 +83,29 @@ its page, `ftbt matrix` the other into its own folder and into that of each of i
 
 """
 
+DRIFT = f"""\
+# The drift of a session
+
+What `ftbt rehearse --json` and `ftbt parity --json` print, and `drift.json` in the state folder of
+a rehearsal: a session beside the back-test on the same bars.
+How to: [rehearse](../how-to/rehearse.md).
+
+- It is one JSON object, its keys sorted. `format` is {DRIFT_FORMAT}, the version of this layout.
+- Times are ms since 1970, UTC. Money is in the quote currency.
+- Prices drift in ticks (5 significant figures and 6 - szDecimals decimals) and in basis points;
+  positive is worse than the back-test, for buys and for sells.
+- `null` where there is nothing to compare.
+
+## Causes
+
+The list is closed. The first rule that finds evidence names the cause; what no rule can explain is
+`unexplained`.
+
+| cause | meaning |
+|---|---|
+{{causes}}
+"""
+
 _WORDS = {
     int: "whole number", float: "number or null", str: "text", bool: "true or false",
     type(None): "null", Any: "any value",
@@ -106,6 +132,12 @@ def deployment_page(made: str) -> str:
 def several_page(made: str) -> str:
     """Return `comparison-and-matrix.md`."""
     return _page(made, SEVERAL, [RunComparison, Matrix])
+
+
+def drift_page(made: str) -> str:
+    """Return `drift.md`."""
+    causes = "\n".join(f"| {cause} | {MEANINGS[cause]} |" for cause in Cause)
+    return _page(made, DRIFT.replace("{causes}", causes), [Drift])
 
 
 def _page(made: str, intro: str, roots: Sequence[type[Any]]) -> str:

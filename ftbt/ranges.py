@@ -196,7 +196,7 @@ def pack(
     layout: np.dtype[np.void] | None = None,
 ) -> NDArray[np.void]:
     """Return *values* as an array of one record of `record_type(ranges)`, given or made anew."""
-    record = np.zeros(1, record_type(ranges) if layout is None else layout)
-    for name, limits in ranges.items():
-        record[name] = limits.pack(values[name])
-    return record
+    layout = record_type(ranges) if layout is None else layout
+    if not ranges:
+        return np.zeros(1, layout)
+    return np.array([tuple(limits.pack(values[name]) for name, limits in ranges.items())], layout)

@@ -1,152 +1,37 @@
 """The compiled engine: the same strategy object, the same `decide`, one loop over all bars.
 
-Backtrader makes the strategy with its lines and parameters, as always; only its bar loop is left
-out. What the strategy says at each close is made at once by its compiled rule, and `kernel_run`
-runs the execution model on it.
+Backtrader makes the strategy with its lines and parameters, as always (see `objects.py`); only its
+bar loop is left out. What the strategy says at each close is made at once by its compiled rule,
+and `kernel_run` runs the execution model on it.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
-import backtrader as bt
 import numpy as np
 from backtrader.errors import StrategySkipError
-from backtrader.position import Position
 from numpy.typing import NDArray
 
-from ftbt.backtest.broker import ModelBroker
 from ftbt.backtest.kernel_records import ACCOUNT, BOOK, LEG, SLEEVE
 from ftbt.backtest.kernel_run import run
+from ftbt.backtest.objects import make_strategy
 from ftbt.backtest.portfolio import Plan
 from ftbt.backtest.prepared import joined
 from ftbt.backtest.result import FILL, ORDER, REFUSED, TRADE
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
-from ftbt.data.candles import BAR, Candles
-from ftbt.data.feed import CandleFeed
-from ftbt.data.market import Market
-from ftbt.data.timeframe import Timeframe
+from ftbt.data.market import Instrument
 from ftbt.errors import StrategyBroken
+from ftbt.risk.allocation import Allocation
 from ftbt.risk.limits import HOLDING, start_risk
+from ftbt.room import ROOM, copied
 from ftbt.strategy.base import SetupStrategy, own_methods
 from ftbt.strategy.records import INTENT, RULES, SETUP, VIEW
 
 Records = NDArray[np.void]
-
-# Classes whose __init__ asks of its lines what only Backtrader's own have.
-_NEED_BACKTRADER: set[type[Any]] = set()
-
-
-class _Feed(CandleFeed):
-    """A feed whose bars nobody reads through Backtrader."""
-
-    outputs_alone = True
-
-
-@lru_cache(maxsize=16)
-def _pattern(timeframe: Timeframe) -> Any:
-    """Return a feed of *timeframe* to copy from; Backtrader needs a while to make one."""
-    empty = Candles("", timeframe, np.zeros(0, BAR))
-    made: Any = _Feed(candles=empty)
-    return made
-
-
-def _light_feed(market: Market) -> Any:
-    """Return a feed of *market* whose lines are those of all others of its timeframe: empty."""
-    pattern = _pattern(market.candles.timeframe)
-    feed: Any = object.__new__(_Feed)
-    feed.__dict__.update(pattern.__dict__)
-    feed.p = feed.params = copy(pattern.p)
-    feed.candles = feed.p.candles = market.candles
-    feed.instrument = feed.p.instrument = market.instrument
-    return feed
-
-
-class _Broker(bt.BrokerBase):
-    """What a strategy may ask of its broker before the first bar."""
-
-    finished = False
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        self.settings = settings
-
-    __getattr__ = ModelBroker.__getattr__
-    setcommission = ModelBroker.setcommission
-    addcommissioninfo = ModelBroker.addcommissioninfo
-
-    def getcash(self) -> float:
-        """Return the capital."""
-        return self.settings.capital
-
-    def getvalue(self, datas: Any = None) -> float:
-        """Return the capital, and nothing for *datas*."""
-        return 0.0 if datas is not None else self.settings.capital
-
-    get_cash = getcash
-    get_value = getvalue
-
-    def getposition(self, data: Any) -> Any:
-        """Return that there is no position."""
-        del data
-        return Position()
-
-    def _send(self, *_: Any, **__: Any) -> NoReturn:
-        raise StrategyBroken("an order was sent before the warm-up was over")
-
-    buy = sell = _send
-
-    def cancel(self, order: Any) -> bool:
-        """Return that there is no such order."""
-        del order
-        return False
-
-
-class _Maker(bt.Cerebro):
-    """Makes a strategy and leaves the bars alone."""
-
-    def make(
-        self, cls: type[Any], values: Mapping[str, Any], market: Market, feed: Any, broker: Any
-    ) -> SetupStrategy:
-        """Return a strategy object on *feed*."""
-        feed._name, feed._id = market.symbol, 1  # noqa: SLF001 - what adddata does
-        feed.setenvironment(self)
-        self.datas, self.datasbyname = [feed], {market.symbol: feed}
-        self.stcount = itertools.count()
-        self.setbroker(broker)
-        strategy: SetupStrategy = cls(feed, **values)
-        return strategy
-
-
-def make_strategy(
-    cls: type[Any], values: Mapping[str, Any], market: Market, settings: Settings
-) -> SetupStrategy:
-    """Return the strategy object with its lines.
-
-    Backtrader's machinery around and inside of it is left out, unless its `__init__` needs that.
-
-    Raises:
-        Exception: whatever the strategy's `__init__` raises.
-    """
-    broker = _Broker(settings)
-    if cls not in _NEED_BACKTRADER:
-        light: Any = object.__new__(_Maker)
-        try:
-            made: SetupStrategy = light.make(cls, values, market, _light_feed(market), broker)
-        except Exception:  # noqa: BLE001, S110 - what is wrong with it is told below
-            pass
-        else:
-            return made
-    feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
-    strategy = _Maker(stdstats=False).make(cls, values, market, feed, broker)
-    _NEED_BACKTRADER.add(cls)
-    return strategy
 
 
 def why_not(cls: type[Any]) -> str:
@@ -164,21 +49,21 @@ def _first_decision(strategy: Any, trade_from: int) -> int:
     return max(trade_from, *(period - 1 for period in periods))
 
 
-def _books(plan: Plan) -> Records:
-    books = np.zeros(len(plan.stretches), BOOK)
-    books["symbol"] = plan.symbol_of
+@lru_cache(maxsize=64)
+def _books(rules: tuple[Instrument, ...], symbol_of: tuple[int, ...], leverage: float) -> Records:
+    books = np.zeros(len(rules), BOOK)
+    books["symbol"] = symbol_of
     books["price"] = np.nan
     books["filled_bar"] = books["begun"] = -1
-    for book, one in zip(books, plan.stretches, strict=True):
-        rules = one.market.instrument
-        book["decimals"] = rules.size_decimals
-        book["leverage"] = min(plan.settings.leverage, rules.max_leverage)
-        book["maintenance"] = 1.0 / (2.0 * rules.max_leverage)
+    for book, one in zip(books, rules, strict=True):
+        book["decimals"] = one.size_decimals
+        book["leverage"] = min(leverage, one.max_leverage)
+        book["maintenance"] = 1.0 / (2.0 * one.max_leverage)
     return books
 
 
-def _account(plan: Plan) -> Records:
-    settings, allocation = plan.settings, plan.allocation
+@lru_cache(maxsize=64)
+def _account(settings: Settings, allocation: Allocation) -> Records:
     account = np.zeros(1, ACCOUNT)
     account["cash"] = settings.capital
     account["taker"], account["maker"] = settings.taker_fee, settings.maker_fee
@@ -196,15 +81,15 @@ def _sleeves(plan: Plan) -> Records:
     return sleeves
 
 
-def _rules(plan: Plan) -> Records:
-    rules = np.zeros(len(plan.stretches), RULES)
-    for row, one in zip(rules, plan.stretches, strict=True):
-        instrument = one.market.instrument
-        row["size_decimals"] = instrument.size_decimals
-        row["min_notional"] = instrument.min_notional
-        row["leverage"] = min(plan.settings.leverage, instrument.max_leverage)
-        row["cost_rate"] = plan.settings.taker_fee + plan.settings.half_spread
-    return rules
+@lru_cache(maxsize=64)
+def _rules(rules: tuple[Instrument, ...], settings: Settings) -> Records:
+    found = np.zeros(len(rules), RULES)
+    for row, one in zip(found, rules, strict=True):
+        row["size_decimals"] = one.size_decimals
+        row["min_notional"] = one.min_notional
+        row["leverage"] = min(settings.leverage, one.max_leverage)
+        row["cost_rate"] = settings.taker_fee + settings.half_spread
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -269,9 +154,10 @@ class _Tables:
     def __init__(self, bars: int, setups: int, stretches: int) -> None:
         # At most one entry a setup, each with up to three children and an exit.
         room = 6 * setups + 8 * stretches
-        self.orders, self.fills = np.empty(room, ORDER), np.empty(room, FILL)
-        self.trades = np.empty(room, TRADE)
-        self.refusals = np.empty(2 * setups + stretches, REFUSED)
+        self.orders = ROOM.table("orders", room, ORDER)
+        self.fills = ROOM.table("fills", room, FILL)
+        self.trades = ROOM.table("trades", room, TRADE)
+        self.refusals = ROOM.table("refusals", 2 * setups + stretches, REFUSED)
         self.equity = np.empty(bars)
 
     @property
@@ -283,20 +169,15 @@ class _Tables:
         """Return what was written, by the names of `Result`."""
         names = ("orders", "fills", "trades", "refusals")
         filled = {
-            name: _copied(table[: account[name]])
+            name: copied(table[: account[name]])
             for name, table in zip(names, self.all, strict=True)
         }
         return {"equity": self.equity[first_bar:], "engine": "compiled", **filled}
 
 
 def _joined(parts: list[Records]) -> Records:
-    # As plain numbers, as in `_copied`.
+    # As plain numbers, as in `copied`.
     return np.concatenate([one.view(np.int64) for one in parts]).view(parts[0].dtype)
-
-
-def _copied(records: Records) -> Records:
-    # As plain numbers: numpy copies records field by field, ten times slower.
-    return records.view(np.int64).copy().view(records.dtype)
 
 
 def run_compiled(plan: Plan) -> dict[str, Any]:
@@ -309,14 +190,17 @@ def run_compiled(plan: Plan) -> dict[str, Any]:
         plan.symbol_of,
         plan.settings,
     )
-    account = _account(plan)[0]
+    instruments = tuple(one.market.instrument for one in plan.stretches)
+    # What a run begins with is the same for all of a search; the run writes into copies.
+    account = _account(plan.settings, plan.allocation).copy()[0]
+    books = _books(instruments, plan.symbol_of, plan.settings.leverage).copy()
     groups = plan.joint.groups
     table = np.zeros((1, len(plan.symbols)), np.int64) if groups is None else groups.groups
     out = _Tables(len(plan.clock), int(np.count_nonzero(said.setups["side"])), len(plan.stretches))
     run(
         plan.clock, known.bars, known.costs, known.detail, known.stretches,
-        said.legs, said.heard, said.setups, np.zeros(1, SETUP)[0], said.parameters, _rules(plan),
-        _books(plan), account, _sleeves(plan),
+        said.legs, said.heard, said.setups, np.zeros(1, SETUP)[0], said.parameters,
+        _rules(instruments, plan.settings).copy(), books, account, _sleeves(plan),
         (np.zeros(len(plan.symbols), HOLDING), table, 0 if groups is None else groups.first_day),
         np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], out.all, out.equity,
     )  # fmt: skip

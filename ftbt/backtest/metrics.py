@@ -16,7 +16,7 @@ Which series a figure is made of:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ class Metrics:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain numbers by name; NaN and inf stay what they are."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def summarise(result: Result) -> Metrics:
@@ -201,9 +201,9 @@ def _trades(trades: Records, first_bar: int, bars: int) -> dict[str, Any]:
         "exposure": tm.exposure(trades, first_bar, bars),
         "average_bars": tm.average_bars(trades),
         "longest_losing_streak": tm.longest_losing_streak(net),
-        **asdict(tm.costs(trades)),
+        **tm.costs(trades).as_dict(),
     }
     for word, side in (("long", 1), ("short", -1)):
-        part = asdict(tm.by_side(trades, side))
+        part = tm.by_side(trades, side).as_dict()
         figures.update({f"{word}_{name}": value for name, value in part.items()})
     return figures

@@ -66,9 +66,9 @@ def exposure(trades: Records, first: int, bars: int) -> float:
     """
     if not bars:
         return NAN
-    change = np.zeros(bars + 1, np.int64)
-    np.add.at(change, np.clip(trades["entry_bar"] - first, 0, bars), 1)
-    np.add.at(change, np.clip(trades["exit_bar"] - first + 1, 0, bars), -1)
+    begun = np.clip(trades["entry_bar"] - first, 0, bars)
+    over = np.clip(trades["exit_bar"] - first + 1, 0, bars)
+    change = np.bincount(begun, minlength=bars + 1) - np.bincount(over, minlength=bars + 1)
     return int(np.count_nonzero(np.cumsum(change[:-1]) > 0)) / bars
 
 
@@ -104,6 +104,10 @@ class Costs:
         """Everything, slippage included."""
         return self.fees + self.funding + self.slippage
 
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 def costs(trades: Records) -> Costs:
     """Return the sums of fees, funding and slippage."""
@@ -119,6 +123,10 @@ class SideMetrics:
     win_rate: float
     profit_factor: float
     expectancy_r: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the figures by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def by_side(trades: Records, side: int) -> SideMetrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,4 +42,9 @@ def key_for(network: str, file: Path | None) -> AgentKey:
             from ftbt.localnet.process import named_key  # noqa: PLC0415
 
             return load_key({KEY_VARIABLE: named_key("agent").secret})
-    return load_key(os.environ, file, lambda text: str(click.prompt(text, hide_input=True)))
+    ask = _ask if sys.stdin.isatty() else None
+    return load_key(os.environ, file, ask)
+
+
+def _ask(prompt: str) -> str:
+    return str(click.prompt(prompt.rstrip(": "), hide_input=True))

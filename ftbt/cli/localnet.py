@@ -30,7 +30,7 @@ def _funds(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 @click.command(epilog="Example: ftbt localnet --symbol BTC,ETH,SOL --speed 1000 --port 3001")
 @data_options(several=True)
-@click.option("--begin", metavar="TIME", show_default="after 1000 bars",
+@click.option("--begin", metavar="TIME", show_default="after 5000 bars, at most half",
               help="Where the replay begins; what lies before is history.")  # fmt: skip
 @click.option("--speed", type=float, default=1.0, show_default=True,
               help="Seconds of the market in one second.")  # fmt: skip

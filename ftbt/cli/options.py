@@ -95,13 +95,9 @@ def allocation_options() -> Callable[[F], F]:
     )
 
 
-def data_options(*, several: bool) -> Callable[[F], F]:
-    """Add what names the candles.
-
-    They arrive as `data`, `symbols` (a tuple; `symbol` unless *several*), `timeframe`, `start`,
-    `end`, `holes`, `detail`, `store`; None, or an empty tuple, when not given.
-    """
-    symbol = click.option(
+def symbol_option(*, several: bool) -> Callable[[F], F]:
+    """Add `--symbol`, passed on as `symbols` (a tuple), or `symbol` unless *several*."""
+    return click.option(
         "--symbol",
         *(["--symbols", "symbols"] if several else []),
         multiple=several,
@@ -110,6 +106,31 @@ def data_options(*, several: bool) -> Callable[[F], F]:
         show_default="BTC",
         help="What is traded." + (" Several: one account and one parameter set for all." * several),
     )
+
+
+def timeframe_option() -> Callable[[F], F]:
+    """Add `--timeframe`; None when not given."""
+    return click.option(
+        "--timeframe", metavar="LENGTH", show_default="15m", help="Length of a bar."
+    )
+
+
+def store_option() -> Callable[[F], F]:
+    """Add `--store`; None when not given."""
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path, file_okay=False),
+        show_default="$FTBT_STORE, else data",
+        help="Folder of the candle store.",
+    )
+
+
+def data_options(*, several: bool) -> Callable[[F], F]:
+    """Add what names the candles.
+
+    They arrive as `data`, `symbols` (a tuple; `symbol` unless *several*), `timeframe`, `start`,
+    `end`, `holes`, `detail`, `store`; None, or an empty tuple, when not given.
+    """
     return _stack(
         [
             click.option(
@@ -118,10 +139,8 @@ def data_options(*, several: bool) -> Callable[[F], F]:
                 show_default="sample",
                 help="sample (a synthetic market), a candle file, or an exchange in the store.",
             ),
-            symbol,
-            click.option(
-                "--timeframe", metavar="LENGTH", show_default="15m", help="Length of a bar."
-            ),
+            symbol_option(several=several),
+            timeframe_option(),
             click.option("--from", "start", metavar="TIME", help="First day or time, UTC."),
             click.option("--to", "end", metavar="TIME", help="Last day or time, UTC."),
             click.option(
@@ -135,12 +154,7 @@ def data_options(*, several: bool) -> Callable[[F], F]:
                 metavar="LENGTH",
                 help="Shorter bars that tell the path inside a bar, for example 1m.",
             ),
-            click.option(
-                "--store",
-                type=click.Path(path_type=Path, file_okay=False),
-                show_default="$FTBT_STORE, else data",
-                help="Folder of the candle store.",
-            ),
+            store_option(),
         ]
     )
 
@@ -170,10 +184,11 @@ def money_options() -> Callable[[F], F]:
     )
 
 
-def set_option() -> Callable[[F], F]:
-    """Add `--set NAME=VALUE`, passed on as `sets`."""
+def set_option(*more: str) -> Callable[[F], F]:
+    """Add `--set NAME=VALUE` (and *more* names of it), passed on as `sets`."""
     return click.option(
         "--set",
+        *more,
         "sets",
         multiple=True,
         metavar="NAME=VALUE",

@@ -20,34 +20,45 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         StorageError: when the folder or file cannot be written (permission, disk full).
     """
+    with _temporary(target) as (handle, temporary):
+        yield temporary
+        os.fsync(handle)
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[tuple[int, Path]]:
+    """Yield an open temporary file in the folder of *target*, see `atomic_path`; sync it inside."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}") from error
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        # mkstemp makes files private; results are meant to be read by others of the machine.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        try:
+            yield handle, temporary
+            # mkstemp makes files private; results are meant to be read by others of the machine.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+        finally:
+            os.close(handle)
         temporary.replace(target)
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            raise StorageError(f"cannot write {target}: {error.strerror or error}") from error
+        raise
 
 
 def atomic_write(target: Path, content: str | bytes) -> None:
     """Write *content* to *target*, all or nothing; text becomes UTF-8."""
     data = content.encode() if isinstance(content, str) else content
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(data)
+    with _temporary(target) as (handle, _):
+        with os.fdopen(handle, "wb", closefd=False) as file:
+            file.write(data)
+        os.fsync(handle)
 
 
 def atomic_with(target: Path, write: Callable[[Path], object]) -> None:

@@ -94,6 +94,20 @@ def load_markets(
     ]
 
 
+def finest_detail(
+    data: str | None, symbol: str, timeframe: str, store_root: Path | None = None
+) -> Timeframe | None:
+    """Return the shortest bars that could tell the path inside those of *timeframe*, if any.
+
+    Raises:
+        InputError, DataError: as `load_markets`.
+    """
+    length = Timeframe.parse(timeframe)
+    lengths = _open(data, symbol, store_root).lengths
+    fits = [one for one in lengths if one.ms < length.ms and length.ms % one.ms == 0]
+    return fits[0] if fits else None
+
+
 def _span(start: datetime | None, end: datetime | None) -> _Span:
     span = _Span(None if start is None else to_ms(start), None if end is None else to_ms(end))
     if span.start is not None and span.end is not None and span.start >= span.end:

@@ -2,7 +2,8 @@
 
 Paper, the local exchange and a testnet risk nothing, so they always may. On mainnet a verdict of
 PASS on a real market may; every other verdict is refused until the user says in words what they
-are about to do. The words name the verdict, so that nobody types them without having read it.
+are about to do. The words name the verdict, so that nobody types them without having read it. A
+strategy that was never judged has no verdict, and words of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ftbt.walkforward.fingerprint import code_hash
 
 Mode = Literal["paper", "localnet", "testnet", "mainnet"]
 MODES: tuple[str, ...] = get_args(Mode)
+UNJUDGED = "I trade real money without a verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Permission:
     words: str
 
 
-def may_trade(deployment: Deployment, mode: Mode, said: str = "") -> Permission:
+def may_trade(deployment: Deployment | None, mode: Mode, said: str = "") -> Permission:
     """Return whether *deployment* may trade in *mode*.
 
     Args:
-        deployment: of `load_deployment`.
+        deployment: of `load_deployment`; None for a strategy that nothing has judged.
         mode: `paper`, `localnet`, `testnet` or `mainnet`.
         said: the user's own words; they count when they are exactly the ones asked for (spaces at
             the ends aside).
@@ -50,25 +52,33 @@ def may_trade(deployment: Deployment, mode: Mode, said: str = "") -> Permission:
         InputError: an unknown mode.
     """
     one_of(mode, "mode", MODES)
-    verdict = deployment.verdict
     if mode != "mainnet":
         return Permission(True, f"{mode} risks no money: any verdict may", "")
-    about = " about a made-up market" if verdict.synthetic else ""
-    if verdict.state == "PASS" and not about:
-        return Permission(True, f"the verdict of {verdict.run_id} is PASS", "")
     words = words_for(deployment)
+    if deployment is not None and not words:
+        return Permission(True, f"the verdict of {deployment.verdict.run_id} is PASS", "")
     if said.strip() == words:
         return Permission(True, f"the user said: {words}", words)
     return Permission(
         False,
-        f"mainnet is refused: the verdict of {verdict.run_id} is {verdict.state}{about}; to trade"
-        f" it with real money all the same, repeat exactly: {words}",
+        f"mainnet is refused: {_why_not(deployment)}; to trade it with real money all the same,"
+        f" repeat exactly: {words}",
         words,
     )
 
 
-def words_for(deployment: Deployment) -> str:
+def _why_not(deployment: Deployment | None) -> str:
+    if deployment is None:
+        return "without a deployment (`ftbt promote`) nothing has judged what would be traded"
+    verdict = deployment.verdict
+    about = " about a made-up market" if verdict.synthetic else ""
+    return f"the verdict of {verdict.run_id} is {verdict.state}{about}"
+
+
+def words_for(deployment: Deployment | None) -> str:
     """Return what a user has to say before this deployment trades real money; empty for a PASS."""
+    if deployment is None:
+        return UNJUDGED
     verdict = deployment.verdict
     if verdict.state == "PASS" and not verdict.synthetic:
         return ""
@@ -130,7 +140,7 @@ def changed_code(deployment: Deployment) -> str:
     )
 
 
-def require_permission(deployment: Deployment, mode: Mode, said: str = "") -> None:
+def require_permission(deployment: Deployment | None, mode: Mode, said: str = "") -> None:
     """Pass when `may_trade` allows it.
 
     Raises:

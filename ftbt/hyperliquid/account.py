@@ -26,6 +26,10 @@ from ftbt.hyperliquid.streams import FillStream, order_reports
 from ftbt.hyperliquid.subscriptions import of_account
 
 _TICK_S = 0.1
+_EVERY_DOWN_S = 2.0
+# With fewer requests left than this the account is asked again how many: trading gives new ones.
+_FEW_REQUESTS = 1_000
+_ASK_REQUESTS_S = 10.0
 # A fill may be booked with a time just before one that was already read.
 _OVERLAP_MS = 60_000
 
@@ -39,6 +43,7 @@ class Truth:
         equity: what the account is worth; unified accounts included.
         orders: all open orders, by hand as well.
         read_at: `time.monotonic()` before the first of the reads.
+        heard: the stream stood all the while: what happens from now on is told.
         drift: coins whose position is not the sum of the fills that were told, by how much
             (exchange less ours). Not empty twice in a row means that something was missed.
     """
@@ -47,6 +52,7 @@ class Truth:
     equity: Equity
     orders: tuple[OpenOrder, ...]
     read_at: float
+    heard: bool
     drift: Mapping[str, Decimal]
 
 
@@ -88,9 +94,11 @@ class AccountStream:
         rest: of the venue.
         user: address of the account, never of its agent: an agent's channels stay silent.
         since: fills before this time (ms of the market) were booked by an earlier process.
-        every_s: seconds between two readings of the truth.
+        every_s: seconds between two readings of the truth; while the stream is down it is read
+            every two seconds.
         socket_options: waits.
-        wake: called, on this stream's thread, when there is something to take.
+        wake: called, on a thread of this stream, when there is something to take.
+        paid_since: the same for payments of funding; None is *since*.
     """
 
     def __init__(
@@ -101,22 +109,31 @@ class AccountStream:
         every_s: float = 30.0,
         socket_options: SocketOptions | None = None,
         wake: Callable[[], None] = lambda: None,
+        paid_since: int | None = None,
     ) -> None:
         self.failure: BaseException | None = None
         self.truth: Truth | None = None
-        self._rest, self._user, self._every, self._wake = rest, user, every_s, wake
+        self._patient = rest
+        self._rest, self._user, self._every, self._wake = rest.once(), user, every_s, wake
         self._fills = FillStream(since)
         self._positions: dict[str, Decimal] = {}
         self._held = True
-        self._paid_until = since
+        self._paid_until = since if paid_since is None else paid_since
         self._paid: set[tuple[int, str]] = set()
         self._mode = ""
         self._socket = Socket(rest.transport.endpoint, of_account(user), socket_options, "account")
         self._events: deque[Event] = deque()
         self._asked = threading.Event()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="account events", daemon=True)
+        # Frames are taken while REST is slow to answer.
+        self._threads = [
+            threading.Thread(target=self._run, args=(turn,), name=name, daemon=True)
+            for turn, name in ((self._hear_next, "account"), (self._read_when_due, "truth"))
+        ]
+        self._merging = threading.Lock()
+        self._counted_at = 0.0
         self._connected = False
+        self._connection = 0
         self._gaps = self._unreadable = 0
 
     def start(self, patience_s: float = 60.0) -> Truth:
@@ -125,15 +142,16 @@ class AccountStream:
         Raises:
             NetworkError, ExchangeError: the venue or its stream does not answer.
         """
-        self._mode = self._rest.account_mode(self._user)
+        self._mode = self._patient.account_mode(self._user)
         self._socket.start()
         try:
             self._until_connected(patience_s)
-            truth = self._read()
+            truth = self._read(self._patient)
         except BaseException:
             self._socket.stop()
             raise
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return truth
 
     def _until_connected(self, patience_s: float) -> None:
@@ -148,9 +166,11 @@ class AccountStream:
     def stop(self) -> None:
         """End thread and connection."""
         self._ending.set()
+        self._asked.set()
         self._socket.stop()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(5.0)
 
     def events(self) -> list[Event]:
         """Return what happened since the last call, in order, each once."""
@@ -159,6 +179,10 @@ class AccountStream:
             while True:
                 taken.append(self._events.popleft())
         return taken
+
+    def waiting(self) -> int:
+        """Return how many events can be taken."""
+        return len(self._events)
 
     def reconcile(self) -> None:
         """Have the truth read soon; it comes as an event."""
@@ -173,36 +197,60 @@ class AccountStream:
             {} if truth is None else truth.drift,
         )  # fmt: skip
 
-    # --- the thread -----------------------------------------------------------------------------
+    # --- the threads ----------------------------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, turn: Callable[[], None]) -> None:
         try:
             while not self._ending.is_set():
-                self._turn()
+                turn()
         except BaseException as error:  # noqa: BLE001 - handed on to whoever trades
             self.failure = error
             self._wake()
 
-    def _turn(self) -> None:
+    def _hear_next(self) -> None:
         if not self._socket.alive:
             raise IntegrityError("the thread of the account's socket has ended")
         with suppress(queue.Empty):
             self._take(self._socket.messages.get(timeout=_TICK_S))
-        if self._asked.is_set() or self._old():
-            self._asked.clear()
-            self._try_to_read()
 
-    def _old(self) -> bool:
-        return self.truth is None or time.monotonic() - self.truth.read_at > self._every
+    def _read_when_due(self) -> None:
+        self._asked.wait(self._until_old())
+        self._asked.clear()
+        if self._ending.is_set():
+            return
+        try:
+            self._read(self._rest)
+            self._count_requests()
+        except FtbtError:
+            # A failed read says nothing about the account; it is tried again.
+            self._ending.wait(1.0)
+            self._asked.set()
+
+    def _count_requests(self) -> None:
+        """Ask how many requests the account has left, when that is not plenty."""
+        budget = self._rest.transport.budget
+        left, now = budget.spent().actions_left, time.monotonic()
+        if left is None or left >= _FEW_REQUESTS or now - self._counted_at < _ASK_REQUESTS_S:
+            return
+        self._counted_at = now
+        found = self._rest.request_budget(self._user)
+        budget.account_has(found.allowed - found.used)
+
+    def _until_old(self) -> float:
+        """Return the seconds until the truth is old."""
+        every = self._every if self._connected else min(self._every, _EVERY_DOWN_S)
+        age = every if self.truth is None else time.monotonic() - self.truth.read_at
+        return max(0.0, every - age)
 
     def _take(self, message: Frame | Connected | Disconnected) -> None:
         if isinstance(message, Connected):
-            self._connected = True
+            self._connected, self._connection = True, message.number
             self._asked.set()
         elif isinstance(message, Disconnected):
             self._gaps += self._connected
-            self._connected = False
+            self._connected, self._connection = False, 0
             self._tell(Broken(message.reason))
+            self._asked.set()  # from now on REST is all there is
         elif message.channel in ("userFills", "orderUpdates"):
             self._hear(message)
         elif message.channel == "user":
@@ -212,7 +260,8 @@ class AccountStream:
     def _hear(self, frame: Frame) -> None:
         try:
             if frame.channel == "userFills":
-                self._book(self._fills.frame(frame.data))
+                with self._merging:
+                    self._book(self._fills.frame(frame.data))
             else:
                 for report in order_reports(frame.data):
                     self._tell(report)
@@ -223,8 +272,7 @@ class AccountStream:
 
     def _book(self, fills: list[Fill]) -> None:
         for fill in fills:
-            signed = fill.size if fill.is_buy else -fill.size
-            self._positions[fill.coin] = fill.start + signed
+            self._positions[fill.coin] = fill.end
             self._tell(fill)
 
     def _tell(self, event: Event) -> None:
@@ -233,39 +281,37 @@ class AccountStream:
 
     # --- the truth ------------------------------------------------------------------------------
 
-    def _try_to_read(self) -> None:
-        try:
-            self._read()
-        except FtbtError:
-            # A failed read says nothing about the account; it is tried again with the next turn.
-            self._ending.wait(1.0)
-            self._asked.set()
-
-    def _read(self) -> Truth:
+    def _read(self, rest: Rest) -> Truth:
         """Read fills, orders and positions, in this order, and tell them."""
-        read_at = time.monotonic()
+        read_at, connection = time.monotonic(), self._connection
         since = max(0, self._fills.watermark - _OVERLAP_MS)
-        fills = self._rest.fills(self._user, since)
-        orders = self._rest.open_orders(self._user)
-        state = self._rest.account(self._user)
-        equity = self._rest.equity(self._user, self._mode, state)
-        self._book(self._fills.take(fills))
-        self._book_funding(state)
-        self.truth = Truth(state, equity, orders, read_at, self._drift(state))
-        self._tell(self.truth)
+        fills = rest.fills(self._user, since)
+        orders = rest.open_orders(self._user)
+        state = rest.account(self._user)
+        equity = rest.equity(self._user, self._mode, state)
+        paid = self._fundings(rest, state)
+        with self._merging:
+            self._book(self._fills.take(fills))
+            for payment in paid:
+                self._book_funding(payment)
+            heard = connection == self._connection and self._connected
+            self.truth = Truth(state, equity, orders, read_at, heard, self._drift(state))
+            self._tell(self.truth)
         return self.truth
 
-    def _book_funding(self, state: AccountState) -> None:
-        """Tell payments that were not told, while anything is or was held."""
+    def _fundings(self, rest: Rest, state: AccountState) -> tuple[Funding, ...]:
+        """Return the newest payments, while anything is or was held."""
         held = bool(state.positions) or any(self._positions.values())
         if not held and not self._held:
-            return
+            return ()
         self._held = held
-        for paid in self._rest.fundings(self._user, self._paid_until):
-            if (paid.time, paid.coin) not in self._paid:
-                self._paid.add((paid.time, paid.coin))
-                self._paid_until = max(self._paid_until, paid.time)
-                self._tell(paid)
+        return tuple(rest.fundings(self._user, self._paid_until))
+
+    def _book_funding(self, paid: Funding) -> None:
+        if (paid.time, paid.coin) not in self._paid:
+            self._paid.add((paid.time, paid.coin))
+            self._paid_until = max(self._paid_until, paid.time)
+            self._tell(paid)
 
     def _drift(self, state: AccountState) -> dict[str, Decimal]:
         """Return where the exchange's positions are not what the fills lead to."""

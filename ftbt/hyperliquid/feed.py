@@ -7,6 +7,7 @@ bars out for all, so that one turn of Backtrader's loop sees a timestamp of ever
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
@@ -25,10 +26,11 @@ class FeedGroup:
     Attributes:
         source: where groups come from.
         feeds: by coin, in the order in which they were made.
+        turn_over: called before a new turn of the loop waits for bars.
     """
 
-    def __init__(self, source: MarketData) -> None:
-        self.source = source
+    def __init__(self, source: MarketData, turn_over: Callable[[], None] = lambda: None) -> None:
+        self.source, self.turn_over = source, turn_over
         self.feeds: dict[str, LiveFeed] = {}
 
     def make_feeds(self) -> list[LiveFeed]:
@@ -96,6 +98,7 @@ class LiveFeed(bt.feed.DataBase):
 
     def _load(self) -> bool | None:
         if not self.waiting and self._first and not self._retry:
+            self.group.turn_over()
             self._tell_connection()
             self.group.advance(self._qcheck)
         if not self.waiting:

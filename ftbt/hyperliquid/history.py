@@ -75,7 +75,7 @@ def load_history(
         raise DataError(
             f"{coin} {timeframe}: the exchange's candles begin {begins}, wanted from"
             f" {show_ms(first)} (it keeps {KEPT_BY_VENUE}): fetch the older ones (ftbt data fetch),"
-            " or take a shorter warm-up"
+            " or begin later (--warmup-from)"
         )
     for opened in range(reached, max(rows, default=reached - step) + step, step):
         row = rows.get(opened)

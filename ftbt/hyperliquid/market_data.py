@@ -231,6 +231,19 @@ class MarketData:
         """How many groups can be taken without waiting."""
         return len(self._groups)
 
+    @property
+    def last_bar(self) -> int:
+        """Open of the newest bar that was handed out, ms."""
+        return self._last_bar
+
+    @property
+    def fresh(self) -> bool:
+        """Whether that bar is new enough to trade on."""
+        return self._last_bar >= self._oldest()
+
+    def _oldest(self) -> int:
+        return self._clock.now() - self._options.fresh_ms - self.timeframe.ms
+
     def nudge(self) -> None:
         """Let whoever waits for a group, now or next, look for other news at once."""
         with self._news:
@@ -354,7 +367,7 @@ class MarketData:
     def _publish(self, groups: list[Group], *, live: bool) -> None:
         if not groups:
             return
-        oldest = self._clock.now() - self._options.fresh_ms - self.timeframe.ms
+        oldest = self._oldest()
         made = [LiveGroup(group, live and group.opened >= oldest) for group in groups]
         self._last_bar = groups[-1].opened
         with self._news:

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     REQUESTS = "requests of the account used up"
     SIGNER = "signer unknown"
     MISSING = "no such order"
+    LOST = "never carried out"
     OTHER = "other"
 
 
@@ -73,6 +74,9 @@ _WORDS = (
     ("no liquidity", Reason.NO_MATCH),
     ("invalid tp/sl", Reason.BAD_TRIGGER),
     ("never placed, already canceled", Reason.MISSING),
+    # In our own words: see `resolving`.
+    ("never reached the exchange", Reason.LOST),
+    ("without a trace", Reason.LOST),
 )
 
 

@@ -280,6 +280,11 @@ class Fill:
         """What tells this fill from all others."""
         return self.time, self.coin, self.tid
 
+    @property
+    def end(self) -> Decimal:
+        """Signed position after it."""
+        return self.start + self.size if self.is_buy else self.start - self.size
+
     @classmethod
     def read(cls, row: Node) -> Fill:
         """Return the fill of a `userFills` row. `dir` is for display and not read."""

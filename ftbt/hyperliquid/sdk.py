@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hyperliquid.info import Info
-from hyperliquid.utils.signing import sign_l1_action
+from hyperliquid.utils.signing import sign_agent, sign_l1_action
 from hyperliquid.utils.types import Cloid
 
 Post = Callable[[str, dict[str, Any]], Any]
@@ -57,6 +57,12 @@ def signature(
 ) -> dict[str, Any]:
     """Return `{r, s, v}` of *account* (an eth-account) over an L1 action."""
     made: dict[str, Any] = sign_l1_action(account, action, vault, nonce, expires_after, mainnet)
+    return made
+
+
+def approval(account: Any, action: dict[str, Any]) -> dict[str, Any]:
+    """Return `{r, s, v}` of *account* over an `approveAgent` action, off mainnet only."""
+    made: dict[str, Any] = sign_agent(account, action, False)
     return made
 
 

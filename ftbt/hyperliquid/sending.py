@@ -186,6 +186,10 @@ class Sender:
         except Unreadable as error:
             self.journal.after(sent, str(error), final=False)
             raise ActionLost(str(error), sent) from error
+        if found[0].reason is Reason.DUPLICATE_NONCE:
+            # The nonce was new: somebody delivered these bytes before, and that one counts.
+            self.journal.after(sent, found[0].text, final=False)
+            raise ActionLost(f"{sent.why}: {found[0].text}", sent)
         self._note_limits(found)
         text = "; ".join(f"{one.cloid} {one.state} {one.text}".strip() for one in found)
         final = all(one.state is not State.UNKNOWN for one in found)

@@ -7,9 +7,11 @@ They are told apart by their number, never by whether a frame calls itself a sna
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from ftbt.hyperliquid.answers import Node
+from ftbt.hyperliquid.chain import in_order
 from ftbt.hyperliquid.records import Fill, OrderReport
 
 _REMEMBERED = 20_000
@@ -27,6 +29,7 @@ class FillStream:
         self._since = since
         self._remembered = remembered
         self._seen: dict[tuple[int, str, int], None] = {}
+        self._held: dict[str, Decimal] = {}  # by the fills so far
         self.watermark = since
 
     def __len__(self) -> int:
@@ -41,14 +44,17 @@ class FillStream:
         return self.take(Node(data, "userFills").at("fills").each(Fill.read))
 
     def take(self, fills: Iterable[Fill]) -> list[Fill]:
-        """Return those of *fills* that are new, oldest first."""
-        new = []
-        for fill in sorted(fills, key=lambda fill: (fill.time, fill.tid)):
-            if fill.time < self._since or fill.key in self._seen:
-                continue
+        """Return those of *fills* that are new, in the order in which they happened."""
+        unseen = {
+            fill.key: fill
+            for fill in fills
+            if fill.time >= self._since and fill.key not in self._seen
+        }
+        new = in_order(unseen.values(), self._held)
+        for fill in new:
             self._seen[fill.key] = None
+            self._held[fill.coin] = fill.end
             self.watermark = max(self.watermark, fill.time)
-            new.append(fill)
         while len(self._seen) > self._remembered:
             oldest = next(iter(self._seen))
             del self._seen[oldest]

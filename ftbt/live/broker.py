@@ -10,6 +10,7 @@ import collections
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +30,12 @@ from ftbt.hyperliquid.account import Broken, Event, Truth
 from ftbt.hyperliquid.feed import LiveFeed
 from ftbt.hyperliquid.orders import CloidMaker
 from ftbt.hyperliquid.records import Asset, Fill, Funding, OrderReport
+from ftbt.hyperliquid.resolving import Patience
 from ftbt.live.bodies import decision_body, order_body
 from ftbt.live.book import LiveBook
 from ftbt.live.desk import LiveDesk
 from ftbt.live.dispatch import Dispatch, Done
-from ftbt.live.events import Events
+from ftbt.live.events import DOWN, Events
 from ftbt.live.legs import Leg, Legs, Placed, Stage
 from ftbt.live.requests import Bounds
 from ftbt.live.sync import Sync
@@ -41,9 +43,9 @@ from ftbt.risk.allocation import Allocation
 from ftbt.risk.correlation import correlation_groups
 from ftbt.strategy.records import NOTHING, Refusal
 
-_SECOND_LOOK_S = 1.0
+_SECOND_LOOK_S = 0.25
 # Funding and marks move an account a little against our own books.
-_SHORT = 0.02
+SHORT = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Account:
         cloids: makes client order ids.
         shares, allocation: of the strategies.
         bounds: of orders that trade at once.
+        patience: with orders that leave no trace.
     """
 
     settings: Settings
@@ -64,6 +67,7 @@ class Account:
     shares: Sequence[float] = (1.0,)
     allocation: Allocation | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    patience: Patience = field(default_factory=Patience)
 
 
 class LiveBroker(AccountBroker):
@@ -74,10 +78,12 @@ class LiveBroker(AccountBroker):
         step: length of a bar, ms.
         note: writes an event into the journal: kind, body, coin.
         reconcile: asks for the truth about the account.
+        together: what is noted within is written as one.
 
     Attributes:
         events, sync, legs: what the exchange tells, what it is asked for, what stands there.
         warm: bars at the front that only warm the lines up.
+        caught_up: open of a bar (ms) that is decided on although it came with the history.
         halted_by: why nothing may be opened any more by an order of the owner; empty: nothing.
     """
 
@@ -87,8 +93,10 @@ class LiveBroker(AccountBroker):
         step: int,
         note: Callable[[str, Mapping[str, Any], str], None],
         reconcile: Callable[[], None],
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._write = note
+        self._write, self._together = note, together
+        self._turn = ExitStack()  # what a close leads to is written as one
         self._asked = account
         super().__init__(account.settings, account.shares, account.allocation)
         self.limits.hold_breaker()  # a person looks at it first
@@ -100,7 +108,10 @@ class LiveBroker(AccountBroker):
             self.desk, self.legs, account.assets, account.cloids, account.bounds,
             self._may_enter, self._noted,
         )  # fmt: skip
-        self.events = Events(self.desk, self.sync, self.coins, self._note, reconcile)
+        self.events = Events(
+            self.desk, self.sync, self.coins, self._note, reconcile, account.patience
+        )
+        self.caught_up = 0
         self.clock: list[int] = []  # opens of all bars so far
         self.decided_bar = 0  # open of the newest bar that all strategies have decided on
         self.entries_open = False  # set once history, account and recovery are done
@@ -108,6 +119,7 @@ class LiveBroker(AccountBroker):
         self.on_turn: Callable[[], None] = lambda: None
         self.on_warm: Callable[[], None] = lambda: None
         self.pull: Callable[[], Sequence[Event]] = tuple  # what the account's stream has to tell
+        self.untold: Callable[[], int] = int  # how much that is
         self.decision: dict[str, Any] = {}
         self._inbox: collections.deque[Event | Done] = collections.deque()
         self._arrived = threading.Lock()
@@ -154,7 +166,7 @@ class LiveBroker(AccountBroker):
         """See `AccountBroker.fill_view`; what the account does not have is not sized by."""
         super().fill_view(owner, view)
         there = self.events.account_equity
-        if there is not None and float(there) < (1.0 - _SHORT) * self._value:
+        if there is not None and float(there) < (1.0 - SHORT) * self._value:
             view["equity"] *= max(0.0, float(there)) / self._value
 
     def stop_early(self) -> bool:
@@ -209,7 +221,7 @@ class LiveBroker(AccountBroker):
             found = self.entry.cancel(order)
         else:
             found = working.number not in self.sync.withdrawn
-            self.sync.withdrawn[working.number] = Status.CANCELLED
+            self._take_back(book, working, Status.CANCELLED)
         self.sync.sync(book)
         return found
 
@@ -219,7 +231,7 @@ class LiveBroker(AccountBroker):
             return self.halted_by
         if not self.entries_open:
             return "the session has not begun"
-        if not book.data.live:
+        if not book.data.live and book.opened != self.caught_up:
             return "the market data are old or not connected"
         return next(iter(self.events.trouble.values()), "")
 
@@ -241,8 +253,11 @@ class LiveBroker(AccountBroker):
     def busy(self) -> int:
         """What is on its way: events, jobs, and orders of which not all is told yet."""
         dispatch = self.sync.dispatch
-        doubtful = sum(leg.stage in (Stage.SENT, Stage.ENDING) for leg in self.legs.all_alive())
-        return len(self._inbox) + doubtful + (0 if dispatch is None else dispatch.busy)
+        doubtful = sum(
+            leg.unsure or leg.stage in (Stage.SENT, Stage.ENDING) for leg in self.legs.all_alive()
+        )
+        sending = 0 if dispatch is None else dispatch.busy + self.sync.paused
+        return self.untold() + len(self._inbox) + doubtful + sending
 
     def next(self) -> None:
         """Take in what has arrived, and the bars of a turn that has some."""
@@ -250,17 +265,30 @@ class LiveBroker(AccountBroker):
             self.decided_bar = self.clock[-1]
         self._inbox.extend(self.pull())
         while self._inbox:
-            self._take(self._inbox.popleft())
+            with self._together():
+                self._take(self._inbox.popleft())
         self._at_close_now = any(self._is_new(book) for book in self.coins.values())
         if self._at_close_now:
+            if len(self.clock) >= self.warm:
+                self._turn.enter_context(self._together())
             self._take_bars()
         elif time.monotonic() >= self._second_look:
             self._second_look = time.monotonic() + _SECOND_LOOK_S
             for book in self.coins.values():  # what was put off for a moment
                 if book.active or self.legs.alive(book.coin):
-                    self.sync.sync(book)
-        if self.entries_open:
+                    with self._together():
+                        self.sync.sync(book)
+            self.events.look_again()
+        if self.entries_open and not self._at_close_now:  # nothing may delay a decision
             self.on_turn()
+
+    def end_turn(self) -> None:
+        """Write what this turn has led to; strategies have decided by now."""
+        self._turn.close()
+
+    def carried_on(self) -> None:
+        """Value the account anew after books of an earlier process were carried in."""
+        self._value = self.desk.equity()
 
     def _take(self, event: Event | Done) -> None:
         if isinstance(event, Fill):
@@ -272,10 +300,9 @@ class LiveBroker(AccountBroker):
         elif isinstance(event, Funding):
             self.events.funding(event)
         elif isinstance(event, Truth):
-            self.events.trouble.pop("account stream", None)
             self.events.truth(event)
         elif isinstance(event, Broken):
-            self.events.alarm("account stream", f"the account's stream is down: {event.reason}")
+            self.events.alarm(DOWN, f"the account's stream is down: {event.reason}")
 
     # --- bars -------------------------------------------------------------------------------------
 
@@ -360,7 +387,12 @@ class LiveBroker(AccountBroker):
         if working.reduces or not self.legs.of(working):
             self.desk.end(book, working, status)
         else:
+            self._take_back(book, working, status)
+
+    def _take_back(self, book: LiveBook, working: Working, status: Status) -> None:
+        if self.sync.withdrawn.get(working.number) != status:
             self.sync.withdrawn[working.number] = status
+            self._note("withdraw", {"order": working.number, "status": int(status)}, book.coin)
 
     def get_notification(self) -> Any:
         """Return the next changed order at a close, as in a back-test; None in between."""

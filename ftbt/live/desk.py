@@ -54,8 +54,7 @@ class LiveDesk(Desk):
         self, book: Book, working: Working, size: float, price: float, fee: float, *, maker: bool
     ) -> None:
         """Book a fill of *working*, maybe of a part of it, and settle what hangs on it."""
-        plain = working.asked if working.price != working.price else working.price
-        slippage = 0.0 if maker else size * max(0.0, working.side * (price - plain))
+        slippage = 0.0 if maker else size * price * slip(working, price)
         self.book_fill(book, working, size, price, fee, slippage, maker)
         working.filled = nearest_size(working.filled + size, book.decimals)
         working.remaining = max(0.0, nearest_size(working.remaining - size, book.decimals))
@@ -95,6 +94,12 @@ class LiveDesk(Desk):
         for child in book.children():
             if child.side * book.size >= 0.0:
                 self.end(book, child, Status.CANCELLED)
+
+
+def slip(working: Working, price: float) -> float:
+    """Return by what fraction a fill at *price* is worse than the price that was meant."""
+    plain = working.asked if working.price != working.price else working.price
+    return max(0.0, working.side * (price - plain)) / price
 
 
 def fit_children(book: Book, bracket: Bracket) -> None:

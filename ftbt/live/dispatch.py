@@ -1,16 +1,16 @@
 """Sends what is to be sent, on threads of its own, and hands back what came of it.
 
-Actions go out one after the other, protection first. One without an answer is settled on another
-thread, so that a stop never waits for the outcome of an entry.
+What protects and what opens go out on a thread each, and an action without an answer is settled on
+a thread of its own: a stop waits neither for an entry nor for the outcome of one.
 """
 
 from __future__ import annotations
 
-import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -22,8 +22,6 @@ from ftbt.hyperliquid.records import Asset, OrderReport
 from ftbt.hyperliquid.resolving import Resolver
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sending import ActionLost, Sender
-
-_END = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +109,6 @@ class Dispatch(Protocol):
         ...
 
 
-@dataclass(order=True, slots=True)
-class _Item:
-    rank: int
-    number: int
-    job: Job | ActionLost | None = field(compare=False)
-    owner: Job | None = field(compare=False, default=None)
-
-
 class Dispatcher:
     """Sends jobs.
 
@@ -130,16 +120,16 @@ class Dispatcher:
     def __init__(
         self, sender: Sender, resolver: Resolver, rest: Rest, deliver: Callable[[Done], None]
     ) -> None:
-        self._sender, self._resolver, self._rest = sender, resolver, rest
+        self._sender, self._resolver, self._rest = sender, resolver, rest.once()
         self._deliver = deliver
-        self._numbers = itertools.count()
-        self._actions: queue.PriorityQueue[_Item] = queue.PriorityQueue()
-        self._doubts: queue.PriorityQueue[_Item] = queue.PriorityQueue()
+        self._lines: dict[str, queue.SimpleQueue[Job | None]] = {
+            name: queue.SimpleQueue() for name in ("protection", "trades", "look-ups")
+        }
         self._lock = threading.Lock()
         self._open = 0
         self._threads = [
             threading.Thread(target=self._run, args=(line,), name=name, daemon=True)
-            for line, name in ((self._actions, "actions"), (self._doubts, "doubts"))
+            for name, line in self._lines.items()
         ]
         for thread in self._threads:
             thread.start()
@@ -151,54 +141,73 @@ class Dispatcher:
 
     @property
     def alive(self) -> bool:
-        """Whether both threads run."""
+        """Whether all threads run."""
         return all(thread.is_alive() for thread in self._threads)
 
     def submit(self, job: Job) -> None:
         """See `Dispatch.submit`."""
         with self._lock:
             self._open += 1
-        line = self._doubts if isinstance(job, Look) else self._actions
-        line.put(_Item(_rank(job), next(self._numbers), job))
+        self._lines[_line(job)].put(job)
 
     def close(self, patience_s: float = 20.0) -> None:
         """See `Dispatch.close`."""
-        for line in (self._actions, self._doubts):
-            line.put(_Item(_END, next(self._numbers), None))
+        deadline = time.monotonic() + patience_s
+        for line in self._lines.values():
+            line.put(None)
         for thread in self._threads:
-            thread.join(patience_s)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self, line: queue.PriorityQueue[_Item]) -> None:
-        while (item := line.get()).job is not None:
-            owner = item.owner or item.job
-            assert isinstance(owner, Place | Cancel | Look)
-            done = self._do(item, owner)
-            if done is not None:
-                with self._lock:
-                    self._open -= 1
-                self._deliver(done)
+    def _run(self, line: queue.SimpleQueue[Job | None]) -> None:
+        while (job := line.get()) is not None:
+            try:
+                self._tell(self._do(job))
+            except ActionLost as lost:
+                threading.Thread(
+                    target=self._settle, args=(job, lost), name="doubt", daemon=True
+                ).start()
 
-    def _do(self, item: _Item, owner: Job) -> Done | None:
-        """Return what came of *item*; None when another thread is to find that out."""
+    def _tell(self, done: Done) -> None:
+        with self._lock:
+            self._open -= 1
+        self._deliver(done)
+
+    def _do(self, job: Job) -> Done:
+        """Return what came of *job*.
+
+        Raises:
+            ActionLost: another thread is to find that out.
+        """
         try:
-            if isinstance(item.job, ActionLost):
-                return Done(owner, self._resolver.resolve(item.job.sent))
-            if isinstance(item.job, Look):
-                found = self._rest.order(self._sender.account, item.job.cloid, Priority.PROTECT)
-                return Done(owner, report=found)
-            return Done(owner, self._act(owner))
-        except ActionLost as lost:
-            self._doubts.put(_Item(0, next(self._numbers), lost, owner))
-            return None
+            if isinstance(job, Look):
+                found = self._rest.order(self._sender.account, job.cloid, Priority.PROTECT)
+                return Done(job, report=found)
+            return Done(job, self._act(job))
+        except ActionLost:
+            raise
         except (FtbtError, OSError, ValueError) as error:
-            return Done(owner, error=error)
+            return Done(job, error=error)
 
-    def _act(self, job: Job) -> tuple[Outcome, ...]:
+    def _settle(self, job: Job, lost: ActionLost) -> None:
+        """Find out what became of an action, however long it takes."""
+        try:
+            done = Done(job, self._resolver.resolve(lost.sent))
+        except (FtbtError, OSError, ValueError) as error:
+            done = Done(job, error=error)
+        self._tell(done)
+
+    def _act(self, job: Place | Cancel) -> tuple[Outcome, ...]:
         if isinstance(job, Cancel):
             return self._sender.cancel(job.orders, job.why)
-        assert isinstance(job, Place)
-        orders = job.make(self._rest.mids() if job.fresh else None)
+        orders = job.make(self._mids() if job.fresh else None)
         return self._sender.place(orders, job.why, grouping=job.grouping, priority=job.priority)
+
+    def _mids(self) -> dict[str, Decimal] | None:
+        """Return the mid prices; None when they can't be had: an exit can't wait for them."""
+        try:
+            return self._rest.mids()
+        except (FtbtError, OSError, ValueError):
+            return None
 
 
 class DryRun:
@@ -217,8 +226,10 @@ class DryRun:
         """Do nothing: there is nothing on its way."""
 
 
-def _rank(job: Job) -> int:
-    return 0 if job.priority is Priority.PROTECT else 1
+def _line(job: Job) -> str:
+    if isinstance(job, Look):
+        return "look-ups"
+    return "protection" if job.priority is Priority.PROTECT else "trades"
 
 
 def unknown(done: Done) -> bool:

@@ -10,20 +10,33 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ftbt.backtest.result import ExitReason, Status
+from ftbt.backtest.result import ExitReason, Kind, Status
 from ftbt.backtest.working import Working
+from ftbt.errors import InputError
 from ftbt.hyperliquid.account import Truth
 from ftbt.hyperliquid.outcomes import Outcome, Reason, State
-from ftbt.hyperliquid.records import Fill, Funding, OrderReport, OrderState
+from ftbt.hyperliquid.records import ZERO, Fill, Funding, OrderReport, OrderState
+from ftbt.hyperliquid.resolving import Patience
 from ftbt.live.book import LiveBook
-from ftbt.live.desk import LiveDesk
-from ftbt.live.dispatch import Cancel, Done, Look, Place, unknown
+from ftbt.live.desk import LiveDesk, slip
+from ftbt.live.dispatch import Cancel, Done, Look, unknown
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.live.sync import Sync
 
-# After so many refusals of a stop the position is closed: without a stop it must not stay.
+# After so many refusals in a row of a stop, and without another one, the position is closed.
 MOST_STOPS = 4
+# What the exchange says of a position without a fill for it counts after so long: fills may lag.
+ASTRAY_S = 5.0
 _TOLD_AGAIN = 10_000
+# Refusals that say nothing about the order: it is sent again.
+_NOT_ITS_FAULT = (
+    Reason.LOST, Reason.NONCE, Reason.DUPLICATE_NONCE, Reason.EXPIRED, Reason.REQUESTS,
+    Reason.POST_ONLY_WINDOW, Reason.SIGNER,
+)  # fmt: skip
+_TAKEN = (State.RESTING, State.FILLED, State.WAITING)
+UNSURE = "unknown outcome"
+SIGNER = "agent"
+DOWN = "account stream"
 
 Note = Callable[[str, Mapping[str, Any], str], None]
 
@@ -36,6 +49,7 @@ class Events:
         books: by coin.
         note: writes an event into the journal: kind, body, coin.
         reconcile: asks for the truth.
+        patience: how long and how often is looked before an order without a trace never was one.
     """
 
     def __init__(
@@ -45,15 +59,19 @@ class Events:
         books: Mapping[str, LiveBook],
         note: Note,
         reconcile: Callable[[], None],
+        patience: Patience,
     ) -> None:
         self.desk, self.sync, self.legs = desk, sync, sync.legs
         self.books, self.note, self.reconcile = books, note, reconcile
+        self._patience = patience
         self.trouble: dict[str, str] = {}  # why no position may be opened: what -> sentence
         self.account_equity: Decimal | None = None
+        self.liquidation: dict[str, float] = {}  # price by coin, as of the last truth
         self.fills = 0
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
-        self._astray: dict[str, Decimal] = {}
+        self.foreign: dict[str, Decimal] = {}  # signed size by coin that is none of ours
+        self._astray: dict[str, tuple[Decimal, float]] = {}
         self.restoring = False
 
     # --- fills ------------------------------------------------------------------------------------
@@ -68,10 +86,44 @@ class Events:
             return
         self.fills += 1
         leg = self.legs.find(fill.cloid, fill.oid)
-        working = self._strange(book, fill) if leg is None else leg.working
-        if working is not None:
-            self._book(book, working, fill, leg)
+        own = self._own_part(book, fill, leg)
+        if own:
+            working = self._stranger(book, fill) if leg is None else leg.working
+            self._book(book, working, fill, own, leg)
+        if own != fill.size:
+            self.abroad(fill.coin, (fill.size - own) * (1 if fill.is_buy else -1), fill)
         self.sync.sync(book)
+
+    def _own_part(self, book: LiveBook, fill: Fill, leg: Placed | None) -> Decimal:
+        """Return how much of *fill* is of our position; the rest is somebody else's."""
+        if leg is not None and not leg.closes:
+            return fill.size
+        side = 1 if fill.is_buy else -1
+        held = Decimal(repr(book.size))
+        ours = min(fill.size, abs(held)) if side * held < 0 else ZERO
+        if leg is not None:
+            return ours
+        # What somebody else opened is closed before what we have.
+        theirs = self.foreign.get(fill.coin, ZERO)
+        first = min(fill.size, abs(theirs)) if side * theirs < 0 else ZERO
+        return min(ours, fill.size - first)
+
+    def abroad(self, coin: str, signed: Decimal, fill: Fill | None = None) -> None:
+        """Note a change of the position that is none of ours."""
+        self.foreign[coin] = self.foreign.get(coin, ZERO) + signed
+        key = None if fill is None else list(fill.key)
+        self.note("foreign", {"size": str(signed), "key": key}, coin)
+        if not self.restoring:
+            self._watch_foreign(coin)
+
+    def _watch_foreign(self, coin: str) -> None:
+        what, size = f"foreign position {coin}", self.foreign.get(coin, ZERO)
+        if size:
+            self.alarm(
+                what, f"{size:+f} {coin} are somebody else's: no entries until they are closed"
+            )
+        else:
+            self.calm(what, f"{coin}: the position is ours alone again")
 
     def told(self, key: tuple[int, str, int]) -> None:
         """Remember that a fill is booked."""
@@ -79,20 +131,23 @@ class Events:
         if len(self._told) > _TOLD_AGAIN:
             del self._told[next(iter(self._told))]
 
-    def _book(self, book: LiveBook, working: Working, fill: Fill, leg: Placed | None) -> None:
+    def _book(
+        self, book: LiveBook, working: Working, fill: Fill, own: Decimal, leg: Placed | None
+    ) -> None:
         book.at(fill.time)
-        size, price, fee = float(fill.size), float(fill.price), float(fill.fee)
-        self.take(book, working, size, price, fee, maker=not fill.taker)
+        size, price, fee = float(own), float(fill.price), float(fill.fee * own / fill.size)
         kind = None if leg is None else leg.kind.value
         body = {
             "order": working.number, "leg": kind, "time": fill.time, "size": size, "price": price,
             "fee": fee, "maker": not fill.taker, "oid": fill.oid, "tid": fill.tid,
-            "key": list(fill.key), "cloid": fill.cloid,
+            "key": list(fill.key), "cloid": fill.cloid, "slip": slip(working, price),
         }  # fmt: skip
         self.note("fill", body, fill.coin)
+        self.take(book, working, size, price, fee, maker=not fill.taker)
         if leg is None:
             return
         leg.filled += fill.size
+        self.sync.stands(leg)
         if leg.size and leg.filled >= leg.size:
             leg.to(Stage.ENDING)
             leg.expected = leg.filled
@@ -108,8 +163,15 @@ class Events:
         self.desk.take_fill(book, working, size, price, fee, maker=maker)
         for row in self.desk.trades[before:]:
             self.note("trade", {"row": [float(x) for x in row]}, book.coin)
-        unwanted = working.status not in (Status.OPEN, Status.FILLED)
-        if unwanted and book.size and not book.children() and not self.restoring:
+        if not self.restoring:
+            self._leave_unwanted(book)
+
+    def _leave_unwanted(self, book: LiveBook) -> None:
+        """Close a position whose entry had been taken back when it filled after all."""
+        trade = book.trade
+        if trade is None or trade.entry.status in (Status.OPEN, Status.FILLED):
+            return
+        if book.size and not book.children():
             self.leave(book, ExitReason.SIGNAL, "an entry filled that had been taken back")
 
     def _guard(self, leg: Placed) -> None:
@@ -121,17 +183,10 @@ class Events:
         for guard in [] if stop is None else self.legs.of(stop, Leg.GUARD):
             guard.to(Stage.LIVE)
 
-    def _strange(self, book: LiveBook, fill: Fill) -> Working | None:
-        """Return an order for a fill that is of none of ours: liquidation, or traded by hand."""
-        side = 1.0 if fill.is_buy else -1.0
-        if side * book.size < 0.0:
-            reason = ExitReason.LIQUIDATION if fill.liquidation else ExitReason.SIGNAL
-            return self.desk.order_out(book, float(fill.price), reason)
-        self.alarm(
-            f"foreign position {fill.coin}",
-            f"somebody else opened {fill.size} {fill.coin}: no entries there until it is closed",
-        )
-        return None
+    def _stranger(self, book: LiveBook, fill: Fill) -> Working:
+        """Return an order for a fill that closes and is of none of ours: liquidation, by hand."""
+        reason = ExitReason.LIQUIDATION if fill.liquidation else ExitReason.SIGNAL
+        return self.desk.order_out(book, float(fill.price), reason)
 
     def funding(self, paid: Funding) -> None:
         """Book a payment of funding, once."""
@@ -170,38 +225,39 @@ class Events:
         self.note("error", {"what": what, "error": str(done.error)}, "")
         for leg in self._legs_of(done):
             if unknown(done):
-                self.alarm("unknown outcome", f"{what}: {done.error}")
-                self._look(leg)
-            elif isinstance(done.job, Place):
+                self.alarm(UNSURE, f"{what}: {done.error}")
+                self._unsure(leg)
+            elif isinstance(done.job, Cancel):
+                self.sync.keep_off(leg)
+            elif isinstance(done.error, InputError):
                 leg.to(Stage.OVER)
-                self._retry(leg)
+                self._refused(leg, Outcome(leg.cloid, State.REFUSED, text=str(done.error)))
             else:
-                leg.withdrawn = False  # the cancel is sent again
+                self._never_came(leg)
 
-    def _retry(self, leg: Placed) -> None:
-        """Let *leg* be tried again after a moment."""
-        kind = leg.kind
-        if kind is Leg.ENTRY:  # what never reached the exchange does not count
-            self.sync.tries[leg.working.number, kind] -= 1 if self._fresh(leg) else 0
-        self.sync.pause(leg.working, kind)
+    def _never_came(self, leg: Placed) -> None:
+        """Let a leg that never reached the exchange be sent again after a moment."""
+        leg.to(Stage.OVER)
+        if leg.kind is Leg.ENTRY:
+            self.sync.entered[leg.working.number] -= 1
+        self.sync.failed(leg.working, leg.kind)
 
-    def _fresh(self, leg: Placed) -> bool:
-        return self.books[leg.coin].bar <= leg.working.bar
+    def _unsure(self, leg: Placed) -> None:
+        leg.unsure = True
+        self._look(leg)
 
     def _outcome(self, leg: Placed, outcome: Outcome, *, cancelled: bool) -> None:
         self.legs.numbered(leg, outcome.oid)
         state = outcome.state
+        leg.unsure = state is State.UNKNOWN
+        if state in _TAKEN:
+            self.calm(SIGNER, "the exchange takes our orders again")
         if state is State.UNKNOWN:
-            self._look(leg)
+            self._unsure(leg)
         elif cancelled:
             self._cancelled(leg, state)
-        elif state is State.RESTING:
+        elif state is State.RESTING or state is State.WAITING:
             self._standing(leg)
-        elif state is State.WAITING:
-            if leg.kind is not Leg.GUARD:
-                self._standing(leg)
-            elif leg.stage is Stage.SENT:
-                leg.to(Stage.WAITING)
         elif state is State.FILLED:
             leg.to(Stage.ENDING)
             leg.expected = outcome.filled
@@ -214,8 +270,18 @@ class Events:
             self._ended(leg, None)
 
     def _standing(self, leg: Placed) -> None:
-        if leg.stage in (Stage.SENT, Stage.WAITING):
+        leg.unsure = False
+        self.sync.stands(leg)
+        if leg.kind is Leg.GUARD and not self._is_awake(leg):
+            leg.to(Stage.WAITING)
+        elif leg.stage is not Stage.ENDING:
             leg.to(Stage.LIVE)
+
+    @staticmethod
+    def _is_awake(guard: Placed) -> bool:
+        """Tell whether all of the entry of a guard has filled."""
+        bracket = guard.working.bracket
+        return bracket is not None and bracket.entry.filled >= float(guard.size)
 
     def _cancelled(self, leg: Placed, state: State) -> None:
         if state in (State.CANCELED, State.GONE):
@@ -223,9 +289,10 @@ class Events:
             leg.to(Stage.ENDING)
             self._look(leg)
         else:
-            leg.withdrawn = False
+            self.sync.keep_off(leg)
 
     def _ended(self, leg: Placed, filled: Decimal | None) -> None:
+        leg.unsure = False
         leg.to(Stage.ENDING)
         leg.expected = filled if filled is not None else leg.expected
         leg.settle()
@@ -240,25 +307,32 @@ class Events:
         book, working, reason = self.books[leg.coin], leg.working, outcome.reason
         body = {"order": working.number, "leg": leg.kind.value, "text": outcome.text}
         self.note("refused", body, leg.coin)
-        tried = self.sync.tries.get((working.number, leg.kind), 1)
+        if reason is Reason.SIGNER:
+            self.alarm(SIGNER, f"the exchange does not take our signature: {outcome.text}")
         if leg.kind is Leg.ENTRY:
-            if reason is Reason.NO_MATCH:
-                self.sync.pause(working, leg.kind)
-            elif working.status == Status.OPEN and not working.filled:
-                status = Status.MARGIN if reason is Reason.MARGIN else Status.REJECTED
-                self.desk.end(book, working, status)
-        elif reason is Reason.REDUCE_ONLY:
-            self.sync.pause(working, leg.kind)
+            self._entry_refused(book, leg, reason)
+            return
+        failures = self.sync.failed(working, leg.kind)
+        if reason is Reason.REDUCE_ONLY:
             self.reconcile()  # the exchange has no position: what closed it is not told yet
         elif leg.kind is Leg.STOP or leg.kind is Leg.GUARD:
-            self.sync.pause(working, leg.kind)
-            passed = reason is Reason.BAD_TRIGGER or tried >= MOST_STOPS
-            if passed and book.size and leg.kind is Leg.STOP:
+            hopeless = failures >= MOST_STOPS and not self.sync.protected(working)
+            if (reason is Reason.BAD_TRIGGER or hopeless) and book.size and leg.kind is Leg.STOP:
                 self.sync.leave(book, working)
-        elif leg.kind is Leg.TARGET and reason is not Reason.REQUESTS:
-            self.sync.given_up.add(working.number)
-        else:
-            self.sync.pause(working, leg.kind)
+        elif leg.kind is Leg.TARGET and reason not in _NOT_ITS_FAULT:
+            self.sync.give_up(working)
+        elif leg.kind is Leg.EXIT and reason is Reason.NO_MATCH:
+            self.sync.missed[working.number] += 1
+
+    def _entry_refused(self, book: LiveBook, leg: Placed, reason: Reason) -> None:
+        working = leg.working
+        if reason in _NOT_ITS_FAULT:
+            self._never_came(leg)
+        elif reason is Reason.NO_MATCH:
+            self.sync.failed(working, leg.kind)
+        elif working.status == Status.OPEN and not working.filled:
+            status = Status.MARGIN if reason is Reason.MARGIN else Status.REJECTED
+            self.desk.end(book, working, status)
 
     # --- look-ups and reports ---------------------------------------------------------------------
 
@@ -271,53 +345,96 @@ class Events:
         for leg in self._legs_of(done):
             leg.looked = False
             if done.error is not None:
-                continue  # proves nothing; the next truth asks again
-            if done.report is not None:
-                self.report(done.report)
-            elif time.monotonic() - leg.since > 5.0:
-                # Not known any more, and not among the open orders: only fills could tell of it.
-                self._ended(leg, None)
+                leg.unsure = True  # it proves nothing
+            elif done.report is not None:
+                leg.traceless = 0
+                self.report(done.report, looked=True)
+            elif not leg.over:
+                self._no_trace(leg)
 
-    def report(self, report: OrderReport) -> None:
-        """Carry on after a change of an order."""
+    def _no_trace(self, leg: Placed) -> None:
+        """Carry on after a look that found nothing: fresh orders may be unknown for a while."""
+        leg.unsure = True
+        leg.traceless += 1
+        old = time.monotonic() - leg.since >= self._patience.grace_s
+        if leg.traceless < self._patience.least_looks or not old:
+            return
+        if leg.filled or leg.oid is not None:
+            self._ended(leg, None)  # the venue has forgotten it: fills tell how it ended
+        else:
+            self._never_came(leg)
+
+    def report(self, report: OrderReport, *, looked: bool = False) -> None:
+        """Carry on after a change of an order, told by the stream or found by a look-up."""
         leg = self.legs.find(report.cloid, report.oid)
         if leg is None or leg.over:
             return
         self.legs.numbered(leg, report.oid)
         state = report.state
         if state is OrderState.LIVE:
-            if leg.kind is not Leg.GUARD:
-                self._standing(leg)
+            self._standing(leg)
         elif state is OrderState.FILLED:
-            self._ended(leg, leg.size if leg.kind is Leg.ENTRY else None)
+            self._ended(leg, leg.size if leg.kind is Leg.ENTRY and not leg.closes else None)
+        elif state is OrderState.REJECTED and leg.stage is Stage.SENT and not looked:
+            return  # the answer to its action says why
         elif state in (OrderState.CANCELED, OrderState.REJECTED):
-            # What is left of a reduce-only order says nothing about its fills.
-            known = leg.kind is Leg.ENTRY and not leg.closes
-            self._ended(leg, report.asked - report.size if known else None)
+            self._over_early(leg, report)
         else:
-            self.alarm("unknown status", f"order {report.oid} is {report.status!r}")
+            self.note("error", {"what": f"order {report.oid} is {report.status!r}"}, leg.coin)
+            leg.unsure = True  # whether it stands, the open orders say
+            self.reconcile()
         self.sync.sync(self.books[leg.coin])
+
+    def _over_early(self, leg: Placed, report: OrderReport) -> None:
+        leg.dropped = True
+        working = leg.working
+        if leg.kind is Leg.ENTRY and working.kind != Kind.MARKET:
+            self.sync.withdrawn.setdefault(working.number, Status.CANCELLED)
+        # What is left of a reduce-only order says nothing about its fills.
+        known = leg.kind is Leg.ENTRY and not leg.closes
+        self._ended(leg, report.asked - report.size if known else None)
 
     # --- the truth --------------------------------------------------------------------------------
 
     def truth(self, truth: Truth) -> None:
         """Compare what the exchange has with what we think it has."""
         self.account_equity = truth.equity.value
-        standing = {order.cloid: order for order in truth.orders if order.cloid is not None}
+        self.liquidation = {
+            coin: float(one.liquidation)
+            for coin, one in truth.state.positions.items()
+            if one.liquidation is not None and coin in self.books
+        }
+        if truth.heard:
+            self.calm(DOWN, "the account's stream is back")
+        standing = {order.cloid for order in truth.orders if order.cloid is not None}
         for leg in list(self.legs.all_alive()):
-            if leg.since > truth.read_at:
-                continue
-            order = standing.get(leg.cloid)
-            if leg.stage is Stage.ENDING and order is None:
-                leg.to(Stage.OVER)  # its fills were read before the orders were
-            elif order is None and leg.stage in (Stage.LIVE, Stage.WAITING):
-                self._look(leg)
-            elif order is not None and leg.stage is Stage.ENDING:
-                leg.to(Stage.LIVE)
+            if leg.since <= truth.read_at:
+                self._compare_leg(leg, stands=leg.cloid in standing)
+        if not any(leg.unsure for leg in self.legs.all_alive()):
+            self.calm(UNSURE, "every order is accounted for again")
         self._orphans(truth)
         for coin, book in self.books.items():
             self._compare(book, truth, coin)
+            self._leave_unwanted(book)
             self.sync.sync(book)
+
+    def _compare_leg(self, leg: Placed, *, stands: bool) -> None:
+        if stands and leg.stage is Stage.ENDING:
+            leg.dropped = False
+            leg.stage = Stage.LIVE
+            self._standing(leg)
+        elif stands:
+            if leg.unsure or leg.stage is not Stage.SENT:
+                self._standing(leg)
+        elif leg.unsure or leg.stage in (Stage.LIVE, Stage.WAITING):
+            self._look(leg)
+        elif leg.stage is Stage.ENDING:
+            leg.to(Stage.OVER)  # its fills were read before the orders were
+
+    def look_again(self) -> None:
+        """Ask for the truth while there are orders of which nobody knows."""
+        if any(leg.unsure and not leg.looked for leg in self.legs.all_alive()):
+            self.reconcile()
 
     def _orphans(self, truth: Truth) -> None:
         """Cancel orders of this deployment that stand for nothing."""
@@ -334,21 +451,25 @@ class Events:
 
     def _compare(self, book: LiveBook, truth: Truth, coin: str) -> None:
         held = truth.state.positions.get(coin)
-        there = Decimal(0) if held is None else held.size
-        apart = there - Decimal(repr(book.size))
-        foreign = f"foreign position {coin}"
-        busy = any(x.stage in (Stage.SENT, Stage.ENDING) for x in self.legs.alive(coin))
+        there = ZERO if held is None else held.size
+        ours = Decimal(repr(book.size))
+        apart = there - ours - self.foreign.get(coin, ZERO)
         if abs(apart) < Decimal(10) ** -book.decimals / 2:
             self._astray.pop(coin, None)
-            if self.trouble.pop(foreign, None):
-                self.note("note", {"text": f"{coin}: the position is ours again"}, coin)
-        elif busy or self._astray.get(coin) != apart:
-            self._astray[coin] = apart  # said twice it counts: a fill may be on its way
-            self.reconcile()
-        elif float(there) * book.size >= 0.0 and abs(there) < abs(Decimal(repr(book.size))):
-            self._closed_elsewhere(book, float(abs(apart)))
-        elif foreign not in self.trouble:
-            self.alarm(foreign, f"{coin}: the exchange has {there}, we know of {book.size:g}")
+            return
+        before, since = self._astray.get(coin, (ZERO, 0.0))
+        if before != apart:
+            self._astray[coin] = (apart, time.monotonic())
+        busy = any(x.stage in (Stage.SENT, Stage.ENDING) for x in self.legs.alive(coin))
+        if busy or before != apart or time.monotonic() - since < ASTRAY_S:
+            self.reconcile()  # a fill may be on its way
+            return
+        del self._astray[coin]
+        gone = min(abs(apart), abs(ours)) if apart * ours < 0 else ZERO
+        if gone:
+            self._closed_elsewhere(book, float(gone))
+        if gone != abs(apart):
+            self.abroad(coin, apart + gone * (1 if ours > 0 else -1))
 
     def _closed_elsewhere(self, book: LiveBook, size: float) -> None:
         """Book a part of the position that is gone and of whose end no fill was told."""
@@ -367,8 +488,16 @@ class Events:
             self.note("alarm", {"what": what, "text": sentence}, "")
         self.trouble[what] = sentence
 
+    def calm(self, what: str, sentence: str) -> None:
+        """Take an alarm back, if there is one."""
+        if what in self.trouble:
+            del self.trouble[what]
+            self.note("note", {"text": sentence}, "")
+
     def leave(self, book: LiveBook, reason: ExitReason, why: str) -> None:
         """Close the position of *book* at the market."""
+        if any(w.reduces and w.kind == Kind.MARKET for w in book.active):
+            return
         self.note("note", {"text": f"{book.coin} is closed: {why}"}, book.coin)
         self.desk.order_out(book, book.price, reason)
         self.sync.sync(book)

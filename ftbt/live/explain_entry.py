@@ -52,6 +52,8 @@ def _refused_by_limit(case: Case) -> Found:
             continue
         rule = Refusal(int(row["rule"]))
         words = REFUSAL_WORDS[rule]
+        if rule == Refusal.NOT_LIVE:
+            return Cause.NOT_LIVE, words
         if rule in _STATE_RULES and case.context.differed_before(trip.entry_ms):
             return Cause.FOLLOWS, words
         if not math.isnan(float(row["figure"])):

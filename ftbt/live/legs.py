@@ -58,9 +58,14 @@ class Placed:
         stage: see `Stage`.
         filled: size of the fills that were booked.
         expected: size of all its fills, known once it is over.
+        closing: sent to close and nothing else.
         withdrawn: a cancel is on its way.
         since: `time.monotonic()` of the last change.
         looked: a look-up is on its way.
+        unsure: nobody knows what became of it, and no job is to tell: it has to be looked for.
+        traceless: looks in a row that found nothing.
+        dropped: ended without having done anything: it protects nothing any more.
+        not_before: `time.monotonic()` from which it may be cancelled again.
     """
 
     cloid: str
@@ -74,8 +79,13 @@ class Placed:
     oid: int | None = None
     filled: Decimal = ZERO
     expected: Decimal | None = None
+    closing: bool = False
     withdrawn: bool = False
     looked: bool = False
+    unsure: bool = False
+    traceless: int = 0
+    dropped: bool = False
+    not_before: float = 0.0
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -86,7 +96,7 @@ class Placed:
     @property
     def closes(self) -> bool:
         """Whether it may only close."""
-        return self.kind is not Leg.ENTRY or self.working.reduces
+        return self.closing or self.kind is not Leg.ENTRY or self.working.reduces
 
     def to(self, stage: Stage) -> None:
         """Note a change; what is over stays over."""

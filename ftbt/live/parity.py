@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ftbt.backtest.result import ExitReason, Result
+from ftbt.data.market import Market
 from ftbt.data.timeframe import show_ms
 from ftbt.errors import InputError
 from ftbt.live.case import Case, Context
@@ -29,11 +31,12 @@ from ftbt.live.drift import (
     Spread,
     TradeDrift,
 )
-from ftbt.live.evidence import Evidence
+from ftbt.live.evidence import Evidence, Fault
 from ftbt.live.explain import Rule, explain
 from ftbt.live.explain_entry import ENTRY_BAR, ENTRY_PRICE, ONLY_ACTUAL, ONLY_EXPECTED, SIZE
 from ftbt.live.explain_exit import EXIT, EXIT_PRICE, passed
 from ftbt.live.pairing import Pair, pair_up
+from ftbt.live.record import Record
 from ftbt.live.trips import Trip, trips_of
 
 NAN = math.nan
@@ -63,15 +66,56 @@ def compare(
             " compare the same bars"
         )
     known = evidence or Evidence()
-    context = Context(
-        expected, actual, known,
-        trips_of(actual, known.size_decimals), trips_of(expected, known.size_decimals),
-    )  # fmt: skip
+    ours, outside = _inside_of(expected, trips_of(actual, known.size_decimals))
+    context = Context(expected, actual, known, ours, trips_of(expected, known.size_decimals))
+    if outside:
+        notes = [*notes, f"{outside} trades of the session were entered outside of these bars"]
     trades = [
         _judge(context, pair)
         for pair in pair_up(context.expected_trips, context.actual_trips, context.frame)
     ]
     return _summary(context, trades, notes)
+
+
+def compare_record(
+    expected: Result,
+    record: Record,
+    markets: Sequence[Market],
+    faults: Sequence[Fault] = (),
+    notes: Sequence[str] = (),
+) -> Drift:
+    """Return how a recorded session drifted; its strategies go by the back-test's names.
+
+    Args:
+        expected: the back-test on the bars of the session.
+        record: the session.
+        markets: candles that the back-test ran on.
+        faults: that were injected.
+        notes: sentences that belong beside the figures.
+
+    Raises:
+        InputError: not as many strategies on both sides.
+    """
+    if len(expected.strategies) != len(record.strategies):
+        raise InputError(
+            f"the back-test has {len(expected.strategies)} strategies, the session"
+            f" {len(record.strategies)}"
+        )
+    known = record.evidence
+    evidence = Evidence(
+        {one.symbol: one for one in markets}, known.decided, known.refusals, tuple(faults)
+    )
+    actual = replace(record.result, strategies=expected.strategies)
+    return compare(expected, actual, evidence, [*expected.notes, *notes])
+
+
+def _inside_of(expected: Result, trips: Sequence[Trip]) -> tuple[list[Trip], int]:
+    """Return the trades that were entered in the bars of the back-test, and how many were not."""
+    if not len(expected.time):
+        return [], len(trips)
+    first, last = int(expected.time[0]), int(expected.time[-1])
+    inside = [one for one in trips if first <= one.entry_ms <= last]
+    return inside, len(trips) - len(inside)
 
 
 # --- one trade ------------------------------------------------------------------------------------

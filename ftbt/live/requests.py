@@ -42,7 +42,7 @@ def price_of(leg: Leg, working: Working, asset: Asset) -> Decimal:
     return wire.decimal_price(working.price, asset.size_decimals)
 
 
-def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, attempt: int) -> OrderRequest:
+def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, missed: int) -> OrderRequest:
     """Return the order of *leg*.
 
     Args:
@@ -50,11 +50,11 @@ def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, attempt: i
         asset: rules of the coin.
         bounds: see there.
         market: price now, for what trades at once.
-        attempt: counts from 1.
+        missed: exits before it that found nobody within their bound.
     """
     buy, working = leg.is_buy, leg.working
     if leg.kind is Leg.EXIT:
-        fraction = min(0.5, bounds.exit * 2.0 ** (attempt - 1))
+        fraction = min(0.5, bounds.exit * 2.0**missed)
         price = bounded(market, buy, fraction, asset)
         return OrderRequest(asset, buy, price, leg.size, leg.cloid, Tif.IOC, reduce_only=True)
     if leg.kind in (Leg.GUARD, Leg.STOP):
@@ -63,7 +63,7 @@ def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, attempt: i
         return OrderRequest(asset, buy, price, leg.size, leg.cloid, trigger=wake, reduce_only=True)
     closes = leg.closes
     if working.kind == Kind.MARKET:
-        price = bounded(market, buy, bounds.entry, asset)
+        price = bounded(market, buy, bounds.exit if leg.closing else bounds.entry, asset)
         return OrderRequest(asset, buy, price, leg.size, leg.cloid, Tif.IOC, reduce_only=closes)
     if not working.is_stop_kind:
         return OrderRequest(asset, buy, leg.price, leg.size, leg.cloid, reduce_only=closes)

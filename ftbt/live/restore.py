@@ -8,6 +8,7 @@ told by the account's stream afterwards, as after any gap.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -19,12 +20,48 @@ from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.records import Funding
 from ftbt.live.book import LiveBook
 from ftbt.live.broker import LiveBroker
-from ftbt.live.journal import Event
+from ftbt.live.journal import Event, LiveJournal
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.strategy.base import SetupStrategy
 
-KINDS = ("order", "fill", "end", "funding", "leg", "moved", "equity", "reset")
+KINDS = (
+    "order", "fill", "foreign", "end", "withdraw", "funding", "leg", "moved", "equity", "reset",
+)  # fmt: skip
 _NAN = float("nan")
+# A fill may be told after one that happened later.
+_OVERLAP_MS = 60_000
+_SETTLED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier processes of the deployment leave to this one, apart from the books.
+
+    Attributes:
+        began: market time at which the first of them began, ms; 0: there was none.
+        decided: open of the newest bar that was decided on, or at which the first began, ms.
+    """
+
+    began: int = 0
+    decided: int = 0
+
+    @classmethod
+    def read(cls, journal: LiveJournal) -> Before:
+        """Return what *journal* knows."""
+        began = decided = 0
+        for event in journal.events(kinds=("session", "equity")):
+            if event.kind == "session":
+                began = began or event.market_ms
+                decided = max(decided, int(event.body.get("decided", 0)))
+            else:
+                decided = max(decided, int(event.body["bar"]))
+        return cls(began, decided)
+
+    def since(self, now: int, restoring: Restoring) -> tuple[int, int]:
+        """Return from when on fills and payments of funding may be new (ms)."""
+        began = self.began or now
+        fills = max(began, restoring.newest_fill - _OVERLAP_MS)
+        return fills, max(began, restoring.newest_payment)
 
 
 class Restoring:
@@ -40,7 +77,7 @@ class Restoring:
         self.owners = {(one.ftbt_sleeve, one.data.coin): one for one in strategies}
         self.filled_at: dict[int, int] = {}  # order -> open of the bar of its first fill
         self.made_at: dict[int, int] = {}  # order -> open of the bar at whose close it was made
-        self.newest_fill = 0
+        self.newest_fill = self.newest_payment = 0
 
     def run(self, events: Iterable[Event]) -> int:
         """Carry *events* into the books and return how many there were.
@@ -62,6 +99,8 @@ class Restoring:
         finally:
             self.broker.events.restoring = False
         self.broker.notifications.clear()
+        self._doubt()
+        self.broker.carried_on()
         for owner in self.owners.values():
             if isinstance(owner, SetupStrategy):
                 self._resume(owner)
@@ -77,10 +116,15 @@ class Restoring:
             self._end(self._book(event), body)
         elif event.kind == "leg":
             self._leg(self._book(event), body)
+        elif event.kind == "foreign":
+            self._foreign(event)
+        elif event.kind == "withdraw":
+            self.broker.sync.withdrawn[int(body["order"])] = Status(int(body["status"]))
         elif event.kind == "moved":
             working = self.broker.desk.orders[int(body["order"]) - 1]
             working.price, working.limit = float(body["price"]), float(body["limit"])
         elif event.kind == "funding":
+            self.newest_payment = max(self.newest_payment, int(body["time"]))
             paid = Funding(event.coin, int(body["time"]), Decimal(repr(-float(body["paid"]))))
             self.broker.events.funding(paid)
         elif event.kind == "reset":
@@ -163,6 +207,14 @@ class Restoring:
         if leg is not None:
             leg.filled += Decimal(repr(float(body["size"])))
             self.broker.legs.numbered(leg, body["oid"])
+            if leg.size and leg.filled >= leg.size:
+                leg.to(Stage.OVER)
+
+    def _foreign(self, event: Event) -> None:
+        self.broker.events.abroad(event.coin, Decimal(event.body["size"]))
+        if event.body["key"] is not None:
+            time, coin, tid = event.body["key"]
+            self.broker.events.told((int(time), str(coin), int(tid)))
 
     def _end(self, book: LiveBook, body: Mapping[str, Any]) -> None:
         working = self.broker.desk.orders[int(body["order"]) - 1]
@@ -174,7 +226,9 @@ class Restoring:
     def _leg(self, book: LiveBook, body: Mapping[str, Any]) -> None:
         working = self.broker.desk.orders[int(body["order"]) - 1]
         kind = Leg(body["leg"])
-        self.broker.sync.tries[working.number, kind] = int(body["attempt"])
+        self.broker.sync.attempts[working.number, kind] = int(body["attempt"])
+        if kind is Leg.ENTRY:
+            self.broker.sync.entered[working.number] += 1
         leg = Placed(
             body["cloid"], kind, working, book.coin, working.side > 0,
             Decimal(body["price"]), Decimal(body["size"]),
@@ -182,6 +236,13 @@ class Restoring:
         # Whether it still stands, the exchange says with its first truth.
         leg.stage, leg.since = Stage.ENDING, 0.0
         self.broker.legs.add(leg)
+
+    def _doubt(self) -> None:
+        """Have the orders looked for that something waits for; nobody knows how they ended."""
+        for leg in self.broker.legs.all_alive():
+            leg.unsure = leg.working.status == Status.OPEN
+            # What was sent and not answered is settled by now: one look is enough.
+            leg.traceless = _SETTLED
 
     # --- strategies -------------------------------------------------------------------------------
 

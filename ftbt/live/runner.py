@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,33 +22,41 @@ from ftbt.backtest.result import Status as OrderStatus
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
 from ftbt.data.candles import Candles
-from ftbt.data.timeframe import DAY_MS, Timeframe
-from ftbt.errors import IntegrityError
+from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
+from ftbt.errors import IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import MARGIN, Budget
 from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions, MarketData
 from ftbt.hyperliquid.network import Endpoint
+from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
 from ftbt.hyperliquid.sockets import SocketOptions
+from ftbt.hyperliquid.transport import Timeouts
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
-from ftbt.live.journal import LiveJournal
+from ftbt.live.earlier import require_past
+from ftbt.live.guard import Guard, GuardLimits, Level
+from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.requests import Bounds
-from ftbt.live.restore import KINDS, Restoring
+from ftbt.live.restore import KINDS, Before, Restoring
+from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
+from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.loader import StrategyRef
-from ftbt.strategy.parameters import resolve
+from ftbt.strategy.parameters import resolve, warmup_bars
 
 OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
+_ANSWERS_S = 20.0
 _LOOK_S = 0.25
-_WARMUP_DAYS = 30.0
+_JOURNAL = "journal"
+_DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
 
 
@@ -71,8 +79,9 @@ class LiveConfig:
         dry_run: decide, but send nothing.
         on_stop: what becomes of positions at the end.
         bounds: of orders that trade at once.
-        bar_options, socket_options: waits.
+        bar_options, socket_options, timeouts, patience: waits.
         every_s: seconds between two readings of the account.
+        guard: when it steps in.
         request_margin: part of the venue's request budget to be used; above 1 for a local exchange
             that is asked to keep none.
     """
@@ -95,7 +104,10 @@ class LiveConfig:
     bounds: Bounds = field(default_factory=Bounds)
     bar_options: BarOptions | None = None
     socket_options: SocketOptions | None = None
+    timeouts: Timeouts | None = None
+    patience: Patience | None = None
     every_s: float = 30.0
+    guard: GuardLimits = field(default_factory=GuardLimits)
     request_margin: float = MARGIN
 
 
@@ -124,6 +136,7 @@ class LiveRun:
         self._latencies = Latencies()
         self._stop = threading.Event()
         self._flatten_from = 0.0
+        self._hurried = False
         # Called with each event before it is written down; they must neither wait nor raise.
         self.listeners: list[Callable[[str, Mapping[str, Any], str], None]] = []
         self._on_stop: OnStop = config.on_stop
@@ -143,14 +156,21 @@ class LiveRun:
         config = self.config
         config.state.mkdir(parents=True, exist_ok=True)
         self.file = StatusFile(config.state / control.STATUS)
-        path = config.state / control.JOURNAL
-        self.journal = LiveJournal.open(path, deployment=config.deployment)
-        try:
+        with (
+            key_held(config, self._tell),
+            journal_open(config, self._tell, self._description()) as opened,
+        ):
+            self.journal, self._earlier = opened
             keep_place(config.state, self._place())
-            with self._session() as session, self._bars(session) as data:
+            with (
+                closing(Keeper(self.journal, self._backup_fails)),
+                self._session() as session,
+                self._bars(session) as data,
+            ):
                 return self._trade(session, data)
-        finally:
-            self.journal.close()
+
+    def _backup_fails(self, error: StorageError) -> None:
+        self.journal.note("error", {"what": "backup of the journal", "error": str(error)})
 
     def _place(self) -> Place:
         config = self.config
@@ -162,9 +182,11 @@ class LiveRun:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         config = self.config
+        # Nonces are one counter for all that use a key; a local exchange's are its own affair.
+        folder = config.state if config.endpoint.is_local else None
         opening = Opening(
-            config.endpoint, config.key, self.journal, config.state, self._tell,
-            budget=Budget(config.request_margin),
+            config.endpoint, config.key, self.journal, folder, self._tell,
+            config.timeouts, config.patience, Budget(config.request_margin),
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
@@ -180,21 +202,26 @@ class LiveRun:
         session.market_clock.saw(session.rest.book_time(config.coins[0]))
         now = session.market_clock.now()
         start = config.warm_from if config.warm_from is not None else now - self._warmup_ms()
-        data = MarketData(
-            session.rest, session.market_clock, config.coins, config.timeframe, start,
-            config.stored, config.bar_options, config.socket_options,
-        )  # fmt: skip
-        data.start()
+        with told(self._tell, "history") as found:
+            if self._earlier is not None:
+                require_past(self._earlier, now, config.state)
+            data = MarketData(
+                session.rest, session.market_clock, config.coins, config.timeframe, start,
+                config.stored, config.bar_options, config.socket_options,
+            )  # fmt: skip
+            data.start()
+            found.append(f"{data.waiting:,} closed bars of {config.timeframe} up to {show_ms(now)}")
         try:
             yield data
         finally:
             data.stop()
 
     def _warmup_ms(self) -> int:
-        days = [float(getattr(cls, "warmup_days", _WARMUP_DAYS)) for cls in self._classes]
+        frame = self.config.timeframe
+        lengths = [warmup_bars(cls, frame) * frame.ms for cls in self._classes]
         if len(self.config.coins) > 1:
-            days.append(self.config.settings.limits.correlation_days + 2.0)
-        return int(max(days) * DAY_MS)
+            lengths.append((self.config.settings.limits.correlation_days + 2) * DAY_MS)
+        return int(max(lengths))
 
     # --- trading ----------------------------------------------------------------------------------
 
@@ -203,22 +230,39 @@ class LiveRun:
         account = Account(
             config.settings, {coin: session.universe[coin] for coin in config.coins},
             session.cloids, [one.share for one in config.sleeves], config.allocation,
-            config.bounds,
+            config.bounds, config.patience or Patience(),
         )  # fmt: skip
         self.session, self.data = session, data
-        broker = self.broker = LiveBroker(account, config.timeframe.ms, self._note, self._reconcile)
+        broker = self.broker = LiveBroker(
+            account, config.timeframe.ms, self._note, self._reconcile, self.journal.together
+        )
+        before = Before.read(self.journal)
         broker.warm = data.waiting
+        self.guard = Guard(
+            config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
+        )
+        self.listeners.append(self.guard.saw)
+        if before.decided and data.fresh and data.last_bar > before.decided:
+            # The process before was cut off at this close: its decision is due now.
+            broker.warm -= 1
+            broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
-        self._note("session", self._description(), "")
+        decided = before.decided or data.last_bar
+        session_body = {**self._description(), "warm": broker.warm, "decided": decided}
+        self._note("session", session_body, "")
+        self._before = before
         names = {cls: cls.__name__ for cls in self._classes}
         try:
             with user_code("+".join(names.values()), names):
                 cerebro.run()
             self._raise_failures()
+        except KeyboardInterrupt:
+            self._hurried = True
+            raise
         finally:
             self._end()
         status = self._status(over=True)
@@ -228,7 +272,7 @@ class LiveRun:
 
     def _cerebro(self, broker: LiveBroker, data: MarketData) -> bt.Cerebro:
         cerebro = bt.Cerebro(stdstats=False)
-        for feed in FeedGroup(data).make_feeds():
+        for feed in FeedGroup(data, broker.end_turn).make_feeds():
             cerebro.adddata(feed, name=feed.coin)
             broker.add_coin(feed)
         cerebro.setbroker(broker)
@@ -241,14 +285,17 @@ class LiveRun:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
         restoring = Restoring(broker, self.cerebro.runningstrats)
-        carried = restoring.run(self.journal.events(kinds=KINDS))
-        since = restoring.newest_fill or session.market_clock.now()
+        with told(self._tell, "positions") as found:
+            carried = restoring.run(self.journal.events(kinds=KINDS))
+            found += self.held() or ["flat"]
+        self._tell(capital_check(broker.desk.equity(), float(session.equity.value)))
+        since, paid_since = self._before.since(session.market_clock.now(), restoring)
         self.stream = AccountStream(
             session.rest, session.sender.account, since, config.every_s, config.socket_options,
-            self.data.nudge,
+            self.data.nudge, paid_since,
         )  # fmt: skip
         self.stream.start()
-        broker.pull = self.stream.events
+        broker.pull, broker.untold = self.stream.events, self.stream.waiting
         self.dispatch = (
             DryRun(self._deliver)
             if config.dry_run
@@ -270,7 +317,12 @@ class LiveRun:
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         for listener in self.listeners:
             listener(kind, body, coin)
-        self.journal.note(kind, body, coin=coin, market_ms=self.session.market_clock.now())
+        # All of it outlives the process. What must outlive the machine as well is on the disk when
+        # an action is sent; the exchange tells the rest again.
+        self.journal.note(
+            kind, body, coin=coin, market_ms=self.session.market_clock.now(),
+            durable=kind in _DURABLE,
+        )  # fmt: skip
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -287,10 +339,16 @@ class LiveRun:
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
         self._obey()
+        self._look_out()
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
+        trouble, known = self.journal.trouble, self.broker.events.trouble
+        if trouble is not None:
+            known["journal"] = str(trouble)  # nothing new is begun that could not be written down
+        else:
+            known.pop("journal", None)
         status = self._status()
         self.file.write(status)
         self._show(status)
@@ -313,6 +371,23 @@ class LiveRun:
         found = control.halted(state)
         if not self._stop.is_set():
             broker.halted_by = "" if found is None else f"halted: {found.reason}"
+
+    def _look_out(self) -> None:
+        """Do what the guard finds necessary."""
+        trouble = self.journal.trouble
+        if trouble is not None:
+            self.broker.events.alarm(_JOURNAL, str(trouble))
+        else:
+            self.broker.events.trouble.pop(_JOURNAL, None)
+        trips = self.guard.look(self.session.clock.skew_ms)
+        worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
+        if worst is None or self._stop.is_set():
+            return
+        self._note("critical", {"what": worst.what, "text": worst.text}, "")
+        control.halt(self.config.state, worst.text)
+        flatten = self.config.guard.on_critical == "flatten"
+        self._on_stop = "flatten" if flatten else "keep"
+        self._stop.set()
 
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
@@ -349,8 +424,9 @@ class LiveRun:
             raise failure
 
     def _end(self) -> None:
+        self.broker.end_turn()
         if self.dispatch is not None:
-            self.dispatch.close()
+            self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}
@@ -358,20 +434,29 @@ class LiveRun:
 
     # --- words and figures ------------------------------------------------------------------------
 
+    def held(self) -> list[str]:
+        """Return each position in words, with what stands on the exchange to end it."""
+        return [held_text(book) for book in self.broker.coins.values() if book.size]
+
+    @property
+    def strategies(self) -> list[dict[str, Any]]:
+        """What trades, in plain values: name, parameters, share, reasons for an entry."""
+        return [
+            {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
+             "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
+            for cls, values, one in zip(
+                self._classes, self._values, self.config.sleeves, strict=True)
+        ]  # fmt: skip
+
     def _description(self) -> dict[str, Any]:
         config = self.config
         return {
             "pid": os.getpid(), "network": str(config.endpoint.network), "url": config.endpoint.url,
             "account": config.account, "agent": config.key.address,
-            "strategies": [
-                {"name": cls.__name__, "parameters": {k: _plain(v) for k, v in values.items()},
-                 "share": one.share, "reasons": list(getattr(cls, "reasons", ()))}
-                for cls, values, one in zip(
-                    self._classes, self._values, config.sleeves, strict=True)
-            ],
+            "strategies": self.strategies,
             "symbols": list(config.coins), "timeframe": str(config.timeframe),
             "settings": config.settings.as_dict(), "dry_run": config.dry_run,
-            "on_stop": config.on_stop, "warm": self.broker.warm,
+            "on_stop": config.on_stop,
         }  # fmt: skip
 
     def _status(self, *, over: bool = False) -> Status:

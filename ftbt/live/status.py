@@ -6,6 +6,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ class StatusFile:
         if same and time.monotonic() - self._at < 1.0:
             return
         self._last, self._at = shown, time.monotonic()
-        # No fsync: it is a view of what the journal keeps.
+        # No fsync: it is a view of what the journal keeps. A full disk must not end the trading.
         temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(now), "utf-8")
-        temporary.replace(self.path)
+        with suppress(OSError):
+            temporary.write_text(json.dumps(now), "utf-8")
+            temporary.replace(self.path)

@@ -19,8 +19,8 @@ from ftbt.localnet.core import Behaviour
 from ftbt.localnet.market import CoinMarket
 from ftbt.localnet.venue import Venue
 
-# Bars of history before the replay begins, when nothing else is asked for.
-USUAL_HISTORY = 1000
+# Bars of history before the replay begins, when nothing else is asked for: what the venue keeps.
+USUAL_HISTORY = 5000
 DEFAULT_FUNDS = Decimal(10_000)
 
 

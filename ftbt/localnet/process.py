@@ -215,7 +215,9 @@ class Localnet:
 
 @contextmanager
 def localnet(
-    options: Options | None = None, markets: Sequence[Market] | None = None
+    options: Options | None = None,
+    markets: Sequence[Market] | None = None,
+    capital: Decimal = DEFAULT_FUNDS,
 ) -> Iterator[Localnet]:
     """Run a local exchange in a process of its own while the block runs.
 
@@ -223,6 +225,7 @@ def localnet(
         options: None is the synthetic market at the speed of the wall clock. The account
             `named_key("user")` is always funded; limits, speed and the rest are as asked.
         markets: candles to replay instead of those that *options* name.
+        capital: what that account is funded with, USDC.
 
     Raises:
         ExternalError: the server does not start.
@@ -230,7 +233,7 @@ def localnet(
     asked = options or Options()
     user = named_key("user").address
     if user not in dict(asked.funds):
-        asked = replace(asked, funds=((user, DEFAULT_FUNDS), *asked.funds))
+        asked = replace(asked, funds=((user, capital), *asked.funds))
     with tempfile.TemporaryDirectory(prefix="ftbt-localnet-") as folder:
         path = Path(folder) / "options.pickle"
         path.write_bytes(pickle.dumps((asked, None if markets is None else list(markets))))
@@ -245,6 +248,8 @@ def _start(path: Path) -> Localnet:
     process = subprocess.Popen(  # noqa: S603 - this very module
         [sys.executable, "-m", "ftbt.localnet.process", str(path)],
         stdout=subprocess.PIPE,
+        # Ctrl-C is for whoever has started it: it ends this process when it is done with it.
+        start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None

@@ -35,6 +35,7 @@ from ftbt.data.candles import BAR, FIELDS, Bars, frozen
 from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
 from ftbt.data.timeframe import Timeframe
 from ftbt.ranges import Choice, check_values
+from ftbt.room import ROOM
 from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
 from ftbt.smc.concept import (
     NAN,
@@ -46,6 +47,7 @@ from ftbt.smc.concept import (
     event_rows,
     held,
     higher,
+    picked,
     run_line,
 )
 
@@ -95,6 +97,10 @@ class LineCache:
             self._bytes -= _size(self._kept.popitem(last=False)[1])
         return made
 
+    def known(self, key: tuple[Any, ...]) -> Any:
+        """Return what is kept under *key*, None when nothing is."""
+        return self._kept.get(key)
+
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
@@ -115,6 +121,7 @@ def kept_line(
     base_ms: int,
     parameters: Records,
     frame: Timeframe | None = None,
+    fields: tuple[str, ...] = (),
 ) -> Records:
     """Return what `run_line` returns, read-only, from the cache where it is there.
 
@@ -125,27 +132,50 @@ def kept_line(
         base_ms: length of a base bar.
         parameters: from `concept.pack`.
         frame: the higher timeframe, None for the bars' own.
+        fields: the outputs that are wanted, none: all of them. A search reads few of them, over
+            and over; without the others between them they stay near the processor.
     """
     if not fingerprint:
-        return frozen(run_line(concept, bars, base_ms, parameters, frame))
+        return frozen(picked(run_line(concept, bars, base_ms, parameters, frame), fields))
     frame_ms = 0 if frame is None else frame.ms
-    key = (concept.name, parameters.tobytes(), frame_ms, base_ms, fingerprint)
+    key = (concept.name, parameters.tobytes(), frame_ms, base_ms, fingerprint, fields)
     given = (concept, bars, fingerprint, base_ms, parameters)
-    if frame is None:
-        found: Records = CACHE.get(key, lambda: _make_line(*given))
+    if frame is not None:
+        found: Records = CACHE.get(key, lambda: _make_higher(*given, frame, fields))
+    elif fields:
+        # What is not wanted is not kept: it would push out what is.
+        found = CACHE.get(key, lambda: picked(_whole(key, *given), fields))
     else:
-        found = CACHE.get(key, lambda: _make_higher(*given, frame))
+        found = CACHE.get(key, lambda: _make_line(*given))
     return found
 
 
+def _whole(key: tuple[Any, ...], *given: Any) -> Records:
+    """Return all outputs of the line whose fields have *key*: those that are kept, or made now."""
+    known: Records | None = CACHE.known((*key[:-1], ()))
+    return _make_line(*given, passing=True) if known is None else known
+
+
 def _make_line(
-    concept: Concept, bars: Bars, fingerprint: str, base_ms: int, parameters: Records
+    concept: Concept,
+    bars: Bars,
+    fingerprint: str,
+    base_ms: int,
+    parameters: Records,
+    *,
+    passing: bool = False,
 ) -> Records:
+    """Return all outputs; *passing*: in memory that the next such call writes to again."""
+
     def make(one: Concept, given: Records, at: Timeframe | None) -> Records:
         return kept_line(one, bars, fingerprint, base_ms, given, at)
 
     inner = concept.inner_outputs(bars, parameters, base_ms, make)
-    return concept.run_over(bars, parameters, base_ms, inner)
+    room = None
+    if passing:
+        room = ROOM.table("line", len(bars), concept.out)
+        room.view(np.float64)[:] = 0.0
+    return concept.run_over(bars, parameters, base_ms, inner, room)
 
 
 def _make_higher(
@@ -155,6 +185,7 @@ def _make_higher(
     base_ms: int,
     parameters: Records,
     frame: Timeframe,
+    fields: tuple[str, ...],
 ) -> Records:
     # The higher bars are candles like any other: whatever else looks at them is kept with them.
     above = f"{fingerprint}|{base_ms}|{frame.ms}"
@@ -163,7 +194,7 @@ def _make_higher(
         return aggregate(bars, base_ms, frame.ms, frame.origin_ms)
 
     high_bars, last = CACHE.get(("bars", above), make)
-    high_out = kept_line(concept, high_bars, above, frame.ms, parameters)
+    high_out = kept_line(concept, high_bars, above, frame.ms, parameters, fields=fields)
     return held(concept, high_out, last)
 
 
@@ -250,16 +281,38 @@ class _LineType(type(bt.Indicator)):  # type: ignore[misc]  # Backtrader's metac
             return cls._outputs_alone(datas[0], given)
         return super().__call__(*datas, **given)
 
-    def _outputs_alone(cls, data: Any, given: dict[str, Any]) -> Any:
-        line: Any = cls.__new__(cls)
-        values = cls.params()
-        for name, default in cls.params._getitems():  # noqa: SLF001 - no public name
-            setattr(values, name, given.pop(name, default))
-        line.p = line.params = values
-        line.lines = line.l = line.plotinfo = line.plotlines = _ABSENT
+    def _outputs_alone(cls, data: Any, given: Mapping[str, Any]) -> Any:
+        known = tuple((name, type(value), value) for name, value in given.items())
+        base_ms = base_milliseconds(data)
+        try:
+            pattern = _pattern(cls, known, base_ms)
+        except TypeError:  # as in `_prepare`
+            pattern = _pattern.__wrapped__(cls, known, base_ms)
+        line: Any = twin(pattern)
+        line.p = line.params = twin(pattern.p)
         line.data, line.datas = data, [data]
-        line._prepare(given)  # noqa: SLF001 - its own class
         return line
+
+
+def twin(made: Any) -> Any:
+    """Return another object with the same attributes; `copy` takes ten times as long."""
+    other = object.__new__(type(made))
+    other.__dict__.update(made.__dict__)
+    return other
+
+
+@lru_cache(maxsize=4096)
+def _pattern(cls: Any, known: tuple[tuple[str, type, Any], ...], base_ms: int) -> Any:
+    """Return a line without data, for its outputs alone, from which those on data are copied."""
+    given = {name: value for name, _, value in known}
+    line = cls.__new__(cls)
+    values = cls.params()
+    for name, default in cls.params._getitems():  # noqa: SLF001 - no public name
+        setattr(values, name, given.pop(name, default))
+    line.p = line.params = values
+    line.lines = line.l = line.plotinfo = line.plotlines = _ABSENT
+    line._prepare(given, base_ms)  # noqa: SLF001 - its own class
+    return line
 
 
 _ABSENT = _Absent()
@@ -287,9 +340,9 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
     def __init__(self, *datas: Any, **unknown: Any) -> None:
         # Backtrader has taken the feeds and the declared params out of the call by now.
         super().__init__(*datas)
-        self._prepare(unknown)
+        self._prepare(unknown, base_milliseconds(self.data))
 
-    def _prepare(self, unknown: Mapping[str, Any]) -> None:
+    def _prepare(self, unknown: Mapping[str, Any], base_ms: int) -> None:
         """Check the parameters; everything that bars are needed for comes later."""
         name, concept = type(self).__name__, self.concept
         if unknown:
@@ -301,9 +354,8 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
         except TypeError:  # a value that can't be hashed is no parameter; this tells what would be
             checked = _checked.__wrapped__(name, concept, given)
         self.values, self._parameters = checked
-        self.base_ms = base_milliseconds(self.data)
-        self.frame = higher(self.p.timeframe, self.base_ms)
-        self._bar = np.zeros(1, BAR)
+        self.base_ms = base_ms
+        self.frame = higher(self.p.timeframe, base_ms)
         self._bars_taken = 0
         self.series: Records | None = None  # the outputs at every bar, once they are known
 
@@ -311,6 +363,11 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
     def stream(self) -> Stream:
         """What takes one bar after the other; research does without."""
         return Stream(self.concept, self._parameters, self.base_ms, self.frame)
+
+    @cached_property
+    def _bar(self) -> Bars:
+        """Room for the current bar."""
+        return np.zeros(1, BAR)
 
     @property
     def row(self) -> Any:
@@ -337,11 +394,14 @@ class SmcLine(bt.Indicator, metaclass=_LineType):
         for line, name in zip(self.lines, self.concept.lines, strict=True):
             np.frombuffer(line.array)[:] = self.series[name]
 
-    def outputs(self) -> Records:
-        """Return the outputs at every preloaded bar, shape (n,), shared between strategies."""
+    def outputs(self, fields: tuple[str, ...] = ()) -> Records:
+        """Return the outputs at every preloaded bar, shape (n,), shared between strategies.
+
+        All of them, or the named *fields* alone.
+        """
         bars, fingerprint = all_bars(self.data)
         given = (self.base_ms, self._parameters, self.frame)
-        return kept_line(self.concept, bars, fingerprint, *given)
+        return kept_line(self.concept, bars, fingerprint, *given, fields)
 
 
 def read_bar(data: Any, bar: Bars) -> None:

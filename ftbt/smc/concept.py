@@ -88,16 +88,11 @@ class Concept:
         check_values(self.name, self.ranges, self.defaults)
 
     @cached_property
-    def is_event(self) -> NDArray[np.bool_]:
-        """Of each output line whether it is one of the events."""
-        return np.array([name in self.events for name in self.lines])
-
-    @cached_property
     def usual(self) -> Records:
         """The defaults as `pack` returns them, to copy from."""
         return self.pack({})
 
-    @property
+    @cached_property
     def lines(self) -> tuple[str, ...]:
         """Names of the output lines."""
         return tuple(self.fields)
@@ -140,6 +135,8 @@ class Concept:
     def inner_outputs(self, bars: Bars, parameters: Records, base_ms: int, make: Make) -> list[Any]:
         """Return what `run` is given of the inner concepts, each of shape (n,).
 
+        One with records beside its lines (`taken.py`) gives these as a further array.
+
         Args:
             bars: BAR array, shape (n,).
             parameters: of this concept, from `pack`.
@@ -159,7 +156,8 @@ class Concept:
                 unknown = np.full((len(bars), len(concept.lines)), np.nan)
                 found.append(unknown.view(concept.out).reshape(-1))
             else:
-                found.append(make(concept, given, frame))
+                made: Any = make(concept, given, frame)
+                found += made if isinstance(made, tuple) else (made,)
         return found
 
     def run_over(
@@ -168,6 +166,7 @@ class Concept:
         parameters: Records,
         base_ms: int,
         inner: Sequence[Records] | None = None,
+        room: Records | None = None,
     ) -> Records:
         """Return the outputs at every bar of *base_ms* milliseconds.
 
@@ -176,17 +175,23 @@ class Concept:
             parameters: from `pack`.
             base_ms: length of a bar.
             inner: outputs of the inner concepts at these bars, where they are known already.
+            room: zeros to write into, shape (n,); made anew when there is none.
         """
         if inner is None:
-
-            def make(concept: Concept, given: Records, frame: Timeframe | None) -> Records:
-                return run_line(concept, bars, base_ms, given, frame)
-
-            inner = self.inner_outputs(bars, parameters, base_ms, make)
-        out = np.zeros(len(bars), self.out)  # a field that a step forgets is not left to chance
+            inner = self._inner(bars, parameters, base_ms)
+        # Zeros: a field that a step forgets is not left to chance.
+        out = np.zeros(len(bars), self.out) if room is None else room
         state = self.fresh(parameters, base_ms)[0]
         self.run(state, frozen(bars), *map(frozen, inner), parameters[0], out)
         return out
+
+    def _inner(self, bars: Bars, parameters: Records, base_ms: int) -> list[Records]:
+        """Return what `run` is given of the inner concepts, computed here."""
+
+        def make(concept: Concept, given: Records, frame: Timeframe | None) -> Records:
+            return run_line(concept, bars, base_ms, given, frame)
+
+        return self.inner_outputs(bars, parameters, base_ms, make)
 
 
 def event_rows(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
@@ -263,18 +268,30 @@ def run_line(
     return held(concept, concept.run_over(high_bars, parameters, frame.ms), last)
 
 
+def picked(out: Records, fields: Sequence[str]) -> Records:
+    """Return the named *fields* of outputs side by side, shape (n,); all of them for no names."""
+    if not fields:
+        return out
+    names = list(out.dtype.names or ())
+    # As a plain matrix, in one pass.
+    plain: Any = out.view(np.float64).reshape(-1, len(names))
+    found = np.take(plain, [names.index(name) for name in fields], axis=1)
+    return found.view(np.dtype([(name, "f8") for name in fields])).reshape(-1)
+
+
 def held(concept: Concept, high_out: Records, last: NDArray[np.int64]) -> Records:
     """Return at every base bar what is known of a higher timeframe, shape (n,).
 
     Args:
         concept: whose outputs they are.
-        high_out: its outputs at the higher bars.
+        high_out: outputs at the higher bars: all of them or some of its fields.
         last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
     """
+    names = high_out.dtype.names or ()
     # As a plain matrix: one compiled function for the records of all concepts.
-    width = len(concept.lines)
+    width = len(names)
     out = np.empty((len(last), width))
     high: Any = high_out.view(np.float64).reshape(-1, width)
     known: Any = last
-    hold(frozen(high), frozen(known), concept.is_event, out)
-    return out.view(concept.out).reshape(-1)
+    hold(frozen(high), frozen(known), np.array([name in concept.events for name in names]), out)
+    return out.view(high_out.dtype).reshape(-1)

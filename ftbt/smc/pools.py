@@ -82,6 +82,7 @@ _SIDE = np.dtype(
         ("n", "i8"),
         ("nearest", "i8"),  # place of the nearest pool, -1 for none
         ("due", "i8"),  # bar at which the next pool of a swing expires
+        ("stale", "i8"),  # 1 while these two have to be looked up again
         ("row", ROW, (ROWS,)),
         ("rows", "i8"),
         ("watch", "f8"),  # no row is traded beyond while the price stays above this
@@ -107,6 +108,43 @@ LIQUIDITY_FIELDS = [
 
 
 @compiled
+def _forget(side):  # type: ignore[no-untyped-def]
+    """Begin to look up the nearest pool and the next to expire: there are none."""
+    side.nearest = -1
+    side.due = np.iinfo(np.int64).max
+    side.stale = 0
+
+
+@compiled
+def _regard(side, place, p):  # type: ignore[no-untyped-def]
+    """Take the pool at *place*, which no earlier one lies behind, into what is looked up."""
+    pool = side.pool[place]
+    if pool.kind <= EQUAL_POOL:
+        side.due = min(side.due, pool.since + p.max_age + 1)
+    if side.nearest < 0 or _is_nearer(pool, side.pool[side.nearest]):
+        side.nearest = place
+
+
+@compiled
+def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
+    """Tell whether *pool* is nearer to the price; of equal ones the stronger, then the newer."""
+    if pool.level != other.level:
+        return pool.level > other.level
+    return pool.touches >= other.touches
+
+
+@compiled
+def _survey(state, p):  # type: ignore[no-untyped-def]
+    """Look up in the books what saves walking through them bar by bar."""
+    for k in range(2):
+        side = state.side[k]
+        if side.stale == 1:
+            _forget(side)
+            for i in range(side.n):
+                _regard(side, i, p)
+
+
+@compiled
 def pools_init(state, p):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state; the time zone comes by `pools_prepare`."""
     swing_init(state.swing, p)
@@ -115,7 +153,7 @@ def pools_init(state, p):  # type: ignore[no-untyped-def]
         sessions_init(state.session[k], p)
         state.session_choice[k].session = k
     for k in range(2):
-        state.side[k].nearest = -1
+        _forget(state.side[k])
 
 
 def pools_prepare(state: Records, parameters: Records) -> None:
@@ -148,6 +186,7 @@ def _end(state, side, place, kind, sign, now):  # type: ignore[no-untyped-def]
     for i in range(place + 1, side.n):
         side.pool[i - 1] = side.pool[i]
     side.n -= 1
+    side.stale = 1
 
 
 @compiled
@@ -166,6 +205,7 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
     pool.first = first
     pool.last = last
     pool.since = now
+    _regard(side, side.n - 1, p)
     emit_pool(state, CREATED, pool, sign, now, NAN)
     return pool.id
 
@@ -219,35 +259,13 @@ def _distance(size, unit, atr, price):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _survey(state, p):  # type: ignore[no-untyped-def]
-    """Look up in both books what saves walking through them bar by bar."""
-    for k in range(2):
-        side = state.side[k]
-        side.nearest = -1
-        side.due = np.iinfo(np.int64).max
-        for i in range(side.n):
-            pool = side.pool[i]
-            if pool.kind <= EQUAL_POOL:
-                side.due = min(side.due, pool.since + p.max_age + 1)
-            if side.nearest < 0 or _is_nearer(pool, side.pool[side.nearest]):
-                side.nearest = i
-
-
-@compiled
-def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
-    """Tell whether *pool* is nearer to the price; of equal ones the stronger, then the newer."""
-    if pool.level != other.level:
-        return pool.level > other.level
-    return pool.touches >= other.touches
-
-
-@compiled
 def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
     """Take one bar into the pools of one side: too old ones expire, others are taken."""
     side = state.side[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
     if side.n == 0 or (low >= side.pool[side.nearest].level and now < side.due):
         return
+    _forget(side)
     kept = 0
     for i in range(side.n):
         pool = side.pool[i]
@@ -263,6 +281,7 @@ def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
                 continue
         if kept != i:
             side.pool[kept] = pool
+        _regard(side, kept, p)
         kept += 1
     side.n = kept
 
@@ -341,6 +360,7 @@ def _grow(state, side, row, kind, sign, now, p):  # type: ignore[no-untyped-def]
             pool.touches = row.touches
             pool.last = row.last
             pool.since = now
+            side.stale = 1
             emit_pool(state, GROWN, pool, sign, now, NAN)
             return True
     return False
@@ -377,8 +397,7 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     state.n_events = 0
     atr = wilder_step(state.atr, bar, p.baseline_length)
     _take_periods(state, bar, now, p)
-    if state.n_events > 0:
-        _survey(state, p)
+    _survey(state, p)
     for sign in (1, -1):
         _advance(state, sign, bar, atr, now, p)
         _wear(state, sign, bar, atr, p)
@@ -387,5 +406,4 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     for sign in (1, -1):
         if (swing.low_event if sign > 0 else swing.high_event) > 0.0:
             _touch(state, sign, swing.low if sign > 0 else -swing.high, atr, now, p)
-    if state.n_events > 0:
-        _survey(state, p)
+    _survey(state, p)

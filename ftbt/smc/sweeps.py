@@ -32,7 +32,8 @@ from ftbt.smc.pools import (
     pools_init,
     pools_prepare,
 )
-from ftbt.smc.swings import SWINGS, swing_step
+from ftbt.smc.swings import swing_step
+from ftbt.smc.taken import TAKEN_POOLS
 
 # A taken pool until it is judged. Prices on the side of highs are negated.
 _TAKEN = np.dtype(
@@ -107,24 +108,20 @@ def sweeps_init(state, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _collect(state, bar, now):  # type: ignore[no-untyped-def]
-    """Put the pools taken at this bar among those that wait for a judgement."""
-    for i in range(state.n_events):
-        event = state.events[i]
-        if event.kind != TAKEN:
-            continue
-        waiting = state.waiting[0 if event.side > 0 else 1]
-        pool = waiting.pool[waiting.n]
-        waiting.n += 1
-        pool.id = event.id
-        pool.level = event.side * event.top
-        pool.kind = event.pool
-        pool.touches = event.count
-        pool.first = now - event.origin
-        pool.last = now - event.last
-        pool.taken = now
-        pool.open = event.side * bar.open
-        pool.extreme = np.inf
+def _await(state, event, bar, now):  # type: ignore[no-untyped-def]
+    """Put the pool taken at this bar, by *event*, among those that wait for a judgement."""
+    waiting = state.waiting[0 if event.side > 0 else 1]
+    pool = waiting.pool[waiting.n]
+    waiting.n += 1
+    pool.id = event.id
+    pool.level = event.side * event.top
+    pool.kind = event.pool
+    pool.touches = event.count
+    pool.first = now - event.origin
+    pool.last = now - event.last
+    pool.taken = now
+    pool.open = event.side * bar.open
+    pool.extreme = np.inf
 
 
 @compiled
@@ -195,11 +192,8 @@ def _one_of(low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar with its swings; see the module docstring for the rules."""
-    pools_follow(state, bar, swing, p)
-    now = state.seen - 1
-    _collect(state, bar, now)
+def _follow(state, bar, now, p, out):  # type: ignore[no-untyped-def]
+    """Judge what waits after one closed bar; see the module docstring for the rules."""
     _judge(state, 1, bar, now, p)
     _judge(state, -1, bar, now, p)
     low = state.judged[0]
@@ -221,26 +215,52 @@ def _follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
     out.run_level = state.run_level
     out.low_waiting = state.waiting[0].n
     out.high_waiting = state.waiting[1].n
-    show_targets(state, out)
 
 
 @compiled
 def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     swing_step(state.swing, bar, p, state.swing_out)
-    _follow(state, bar, state.swing_out, p, out)
+    pools_follow(state, bar, state.swing_out, p)
+    now = state.seen - 1
+    for i in range(state.n_events):
+        if state.events[i].kind == TAKEN:
+            _await(state, state.events[i], bar, now)
+    _follow(state, bar, now, p, out)
+    show_targets(state, out)
 
 
 @compiled
-def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
+def _show(targets, out):  # type: ignore[no-untyped-def]
+    """Copy the TARGET_FIELDS."""
+    out.above = targets.above
+    out.above_strength = targets.above_strength
+    out.above_kind = targets.above_kind
+    out.above_origin = targets.above_origin
+    out.above_count = targets.above_count
+    out.below = targets.below
+    out.below_strength = targets.below_strength
+    out.below_kind = targets.below_kind
+    out.below_origin = targets.below_origin
+    out.below_count = targets.below_count
+
+
+@compiled
+def _run(state, bars, targets, taken, p, out):  # type: ignore[no-untyped-def]
+    place = 0
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], swings[i], p, out[i])
+        state.n_events = 0
+        while place < taken.shape[0] and taken[place].bar == i:
+            _await(state, taken[place].event, bars[i], i)
+            place += 1
+        _follow(state, bars[i], i, p, out[i])
+        _show(targets[i], out[i])
 
 
 SWEEPS = Concept(
     name="sweeps",
     fields=FIELDS,
-    inner=(Inner(SWINGS),),
+    inner=(Inner(TAKEN_POOLS),),
     events=("sweep", "run", "low_sweeps", "high_sweeps"),
     state=SWEEPS_STATE,
     init=sweeps_init,

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,9 +61,17 @@ def strategies_folder() -> Path:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        now = path.stat()
+        return _sha256_of(path, now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
     except OSError as error:
         raise StrategyNotFound(f"strategy file {path}: {error.strerror}") from error
+
+
+@lru_cache(maxsize=256)
+def _sha256_of(path: Path, *state: int) -> str:
+    """Return the hash of a file that is in that *state*; a search asks for every trial."""
+    del state
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _load_module(path: Path, sha256: str) -> ModuleType:

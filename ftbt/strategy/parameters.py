@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ftbt.data.timeframe import DAY_MS, Timeframe
@@ -63,19 +64,25 @@ def resolve(cls: type, given: Mapping[str, Any], timeframe: str = "") -> dict[st
         ParameterError: an unknown name or a value out of its range.
         StrategyBroken: when the class's own defaults or presets break its ranges.
     """
-    ranges = ranges_of(cls)
-    defaults = defaults_of(cls)
+    ranges, defaults, own = _standing(cls, timeframe)
     # A word or None of an ordinary strategy tells nothing of what it may be: it is taken as given.
     free = {name: given[name] for name in given if name in defaults and name not in ranges}
     held = {name: value for name, value in given.items() if name not in free}
-    checked = check_values(cls.__name__, ranges, held)
+    return {**own, **free, **check_values(cls.__name__, ranges, held)}
+
+
+@lru_cache(maxsize=64)
+def _standing(cls: type, timeframe: str) -> tuple[dict[str, Range], dict[str, Any], dict[str, Any]]:
+    """Return ranges, defaults and what holds where nothing is given; a search asks all the time."""
+    ranges = ranges_of(cls)
+    defaults = defaults_of(cls)
     own = {**defaults, **preset(cls, timeframe)}
     known = {name: own[name] for name in own if name in ranges}
     try:
         valid = check_values(cls.__name__, ranges, known)
     except Exception as error:
         raise StrategyBroken(f"its defaults or presets break its own ranges: {error}") from error
-    return {**own, **valid, **free, **checked}
+    return ranges, defaults, {**own, **valid}
 
 
 def tunable(cls: type) -> dict[str, Range]:

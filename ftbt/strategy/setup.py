@@ -1,17 +1,19 @@
 """Setup rules: one compiled function of one bar and the lines' outputs at that bar.
 
 `@setup_rule` compiles the rule once and, beside it, the loop over all bars. In research the loop
-makes all setups at once; live, the rule is called once per closed bar. It is the same machine
-code, fed with the same records.
+makes all setups at once; live, the rule is called once per closed bar. It is the same compiled
+rule, fed with the same numbers: in research with those outputs of the lines that it reads.
 """
 
 from __future__ import annotations
 
+import dis
 import inspect
 import linecache
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,15 @@ from numpy.typing import NDArray
 from ftbt.compiled import compiled
 from ftbt.data.candles import BAR, Bars
 from ftbt.errors import StrategyBroken, did_you_mean
+from ftbt.room import ROOM, copied
 from ftbt.smc.base import SmcLine
 from ftbt.strategy.decide import clear_setup
 from ftbt.strategy.records import MARKET, SETUP, STOP_LIMIT
 
 Records = NDArray[np.void]
+
+# Instructions of Python whose argument names a variable, not an attribute or a constant.
+_LOCALS = frozenset((*dis.haslocal, *dis.hasfree))
 
 _LOOP = """
 def {name}(bars, {lines}, p, heard, setups):
@@ -59,6 +65,22 @@ def _first_wrong(setups):  # type: ignore[no-untyped-def]
     return -1
 
 
+def _read_fields(function: Callable[..., None], line: str) -> frozenset[str] | None:
+    """Return the fields of its argument *line* that *function* reads; None: any may be read.
+
+    That is so when it does more with the record than read fields of it, such as pass it on.
+    """
+    found = set()
+    for step, following in pairwise(dis.get_instructions(function)):
+        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+        if step.opcode not in _LOCALS or line not in names:
+            continue
+        if step.opname != "LOAD_FAST" or following.opname != "LOAD_ATTR":
+            return None
+        found.add(str(following.argval))
+    return frozenset(found)
+
+
 class Rule:
     """A compiled setup rule: `step` for one bar, `run` for all.
 
@@ -73,6 +95,8 @@ class Rule:
                 f"a setup rule takes (bar, one or more lines, p, setup), not ({', '.join(names)})"
             )
         self.line_names = names[1:-2]
+        self._reads = [_read_fields(function, name) for name in self.line_names]
+        self._fields: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
         self.name = function.__name__
         self._namespace: dict[str, Any] = {
             "rule": compiled(function),
@@ -92,6 +116,16 @@ class Rule:
         source = template.format(name=name, lines=", ".join(self.line_names), rows=rows)
         exec(compile(source, self._file, "exec"), self._namespace)  # noqa: S102
         return compiled(self._namespace[name])
+
+    def fields_of(self, number: int, known: tuple[str, ...]) -> tuple[str, ...]:
+        """Return which of the *known* fields of a line the rule reads; (): take all of them."""
+        if (number, known) not in self._fields:
+            read = self._reads[number]
+            # The compiler tells what is wrong with a field that nobody knows.
+            all_of_them = read is None or not read <= set(known)
+            found = () if all_of_them else tuple(name for name in known if name in (read or ()))
+            self._fields[number, known] = found
+        return self._fields[number, known]
 
     def place_of(self, page: str) -> str:
         """Return `file:line` of the innermost line that numba's *page* names, else the rule's."""
@@ -167,12 +201,15 @@ class Setup:
 
         That is a setup, or the end of an idea. Both of shape (number of such bars,).
         """
-        setups = np.empty(len(bars) + 1, SETUP)
-        heard = np.empty(len(bars), np.int64)
-        rows = [line.outputs() for line in self.lines]
+        setups = ROOM.table("setups", len(bars) + 1, SETUP)
+        heard: Any = ROOM.table("heard", len(bars), np.int64)
+        rows = [
+            line.outputs(self.rule.fields_of(number, line.concept.lines))
+            for number, line in enumerate(self.lines)
+        ]
         count = self._call(self.rule.run, bars, rows, parameters, heard, setups)
         self._check(setups[:count])
-        return heard[:count], setups[:count]
+        return heard[:count].copy(), copied(setups[:count])
 
     def series(self, bars: Bars, parameters: Any) -> Records:
         """Return the setups at the close of every bar, shape (n,)."""
@@ -205,8 +242,8 @@ class Setup:
         try:
             return function(bars, *rows, parameters, *out)
         except KeyError as error:  # how numba tells a record has no such field
-            records = dict(zip(self.rule.line_names, rows, strict=True))
-            given = {name: kept.dtype.names or () for name, kept in records.items()}
+            lines = zip(self.rule.line_names, self.lines, strict=True)
+            given: dict[str, Sequence[str]] = {name: line.concept.lines for name, line in lines}
             given["p"] = parameters.dtype.names
             raise StrategyBroken(self.rule.unknown_field(str(error.args[0]), given)) from error
         except NumbaError as error:

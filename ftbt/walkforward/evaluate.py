@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from ftbt.backtest.attribution import Attribution, attribute
 from ftbt.backtest.engine import run_portfolio
-from ftbt.backtest.metrics import Metrics, summarise_arrays
+from ftbt.backtest.metrics import DAYS_PER_YEAR, Metrics, summarise_arrays
 from ftbt.backtest.portfolio import Sleeve, Stretch
 from ftbt.backtest.reference_engine import Progress
 from ftbt.backtest.result import TRADE, Records, Result
 from ftbt.backtest.return_metrics import daily_returns
 from ftbt.backtest.settings import Settings
 from ftbt.risk.allocation import Allocation
+from ftbt.room import copied
 from ftbt.walkforward.pieces import SymbolPieces
 
 Floats = NDArray[np.float64]
@@ -235,7 +236,7 @@ def _hold(symbol: SymbolPieces, time: Ints, share: float) -> Floats:
 
 def _on_span(records: Records, names: Sequence[str], first_bar: int, span: _Span) -> Records:
     """Return *records* with their bars counted on the span's time."""
-    moved = records.copy()
+    moved = copied(records)
     for name in names:
         moved[name] -= first_bar
         if len(span.number):
@@ -261,11 +262,14 @@ def metrics_of(
         bars_per_year: of the curve's bars.
         capital: equity before the first bar.
     """
-    together = np.concatenate(trades) if trades else np.zeros(0, TRADE)
-    order = np.argsort(together["exit_time"], kind="stable")
-    before = np.concatenate(([capital], equity[:-1]))
-    alive = before > 0.0
-    per_bar = np.where(alive, equity / np.where(alive, before, 1.0) - 1.0, 0.0)
+    together = trades[0] if len(trades) == 1 else np.concatenate([np.zeros(0, TRADE), *trades])
+    if (np.diff(together["exit_time"]) < 0).any():
+        together = together[np.argsort(together["exit_time"], kind="stable")]
+    returns = equity[:0]  # shorter bars than a day are measured by the days that they make up
+    if bars_per_year <= DAYS_PER_YEAR:
+        before = np.concatenate(([capital], equity[:-1]))
+        alive = before > 0.0
+        returns = np.where(alive, equity / np.where(alive, before, 1.0) - 1.0, 0.0)
     return summarise_arrays(
-        per_bar, equity, together[order], bars_per_year, capital, time=time, fills=fills
+        returns, equity, together, bars_per_year, capital, time=time, fills=fills
     )

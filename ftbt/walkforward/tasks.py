@@ -7,6 +7,7 @@ can't be finished is an `Outcome` with a reason.
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import random
@@ -15,7 +16,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +87,21 @@ def run_window(task: WindowTask) -> int:
     folder = WindowFolder(task.folder)
     finished = folder.outcome()
     if finished is None:
-        finished = _guarded(task, folder)
+        with _nothing_old_to_collect():
+            finished = _guarded(task, folder)
         folder.finish(finished)
     folder.report(_progress(finished.trials, done=True, failed=finished.failed))
     return task.window.number
+
+
+@contextmanager
+def _nothing_old_to_collect() -> Iterator[None]:
+    """Spare the garbage collector what was there before: all modules, a tenth of a search."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _leave_ctrl_c_to_the_parent(parent: int | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 from parity_kit import ByCode, Question, by_code, code_of
 
 from ftbt import smc
-from ftbt.backtest import compiled_engine, prepared
+from ftbt.backtest import objects, prepared
 from ftbt.backtest.engine import run_backtest
 from ftbt.backtest.parity import compare
 from ftbt.backtest.settings import Settings
@@ -326,7 +326,7 @@ def test_an_error_leaves_nothing_behind(tmp_path, calm):
         run_backtest(broken(tmp_path, end="1 / 0"), calm)
     good = broken(tmp_path)
     assert run_backtest(good, calm).engine == "compiled"
-    assert good.load() not in compiled_engine._NEED_BACKTRADER
+    assert good.load() not in objects._NEED_BACKTRADER
 
 
 # --- what is kept between runs ---------------------------------------------------------------
@@ -415,7 +415,7 @@ def test_a_market_without_a_setup_costs_nothing():
 def test_setups_are_the_same_at_once_and_where_they_are_heard():
     """The setups that are heard are those of the whole series that say something."""
     market = wave().market()
-    strategy = compiled_engine.make_strategy(ByCode, {"unit": 0.03}, market, Settings())
+    strategy = objects.make_strategy(ByCode, {"unit": 0.03}, market, Settings())
     setup = Setup(by_code, smc.AverageTrueRange(strategy.data))
     bars = market.candles.bars
     heard, said = setup.heard(bars, strategy._packed[0])

@@ -16,6 +16,7 @@ from ftbt.errors import (
     OutcomeUnknown,
     RateLimitError,
     StorageError,
+    StorageFull,
 )
 from ftbt.hyperliquid.budget import Priority
 from ftbt.hyperliquid.orders import Grouping, Tif
@@ -166,6 +167,37 @@ def test_what_can_not_be_written_is_not_sent(client):
         client.sender.place([order], "entry")
     assert client.rest.order(client.account, order.cloid) is None
     assert client.position("BTC") == 0
+
+
+class Filling(Watching):
+    """A journal whose disk is full as soon as an action is written."""
+
+    def before_sending(self, sent):
+        """Write, then leave no page for more."""
+        self.inner.before_sending(sent)
+        driver = self.inner._ends.file.connection.driver_connection
+        driver.execute("PRAGMA max_page_count = 1")
+
+    def after(self, sent, text, *, final):
+        """Hand on more than a page has room for."""
+        self.inner.after(sent, text + " " * 9_000, final=final)
+
+
+def test_an_answer_that_can_not_be_written_is_still_an_answer(client):
+    """The order is on the exchange: its sender must know, whatever the disk says."""
+    client.sender.journal = Filling(client)
+    order = deep(client)
+    (outcome,) = client.sender.place([order], "entry")
+    assert outcome.state is State.RESTING
+    assert isinstance(client.journal.trouble, StorageFull)
+    assert client.journal.unanswered() == []
+    never = deep(client)
+    with pytest.raises(StorageFull):
+        client.sender.place([never], "entry")
+    assert client.rest.order(client.account, never.cloid) is None
+    client.journal._ends.file.connection.driver_connection.execute(
+        "PRAGMA max_page_count = 1000000"
+    )
 
 
 def test_a_budget_that_is_used_up_sends_and_writes_nothing(client):

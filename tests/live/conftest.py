@@ -1,4 +1,4 @@
-"""A journal in a folder of the test's own."""
+"""A journal in a folder of the test's own, and sessions over one local exchange."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from ftbt.live.journal import LiveJournal
+from ftbt.localnet.process import Localnet
 
 _HERE = Path(__file__).parent
 if str(_HERE) not in sys.path:
     sys.path.append(str(_HERE))
 
 from journal_kit import NAME  # noqa: E402
+from live_kit import DEPTH, Scene, flat_net, new_account, until  # noqa: E402
+from planned import Planned  # noqa: E402
 
 
 @pytest.fixture
@@ -36,3 +39,43 @@ def opened(path: Path) -> Iterator[Callable[..., LiveJournal]]:
     yield open_journal
     for journal in journals:
         journal.close()
+
+
+@pytest.fixture(scope="session")
+def flat() -> Iterator[Localnet]:
+    """Yield a local exchange over the flat market, which stands still unless stepped."""
+    with flat_net() as running:
+        yield running
+
+
+@pytest.fixture
+def net(flat: Localnet) -> Iterator[Localnet]:
+    """Yield that exchange as it should be: no faults, no connections, all its depth."""
+    flat.control("/faults", method="DELETE")
+    flat.control("/sockets", {"do": "abort"})
+    silence = {"do": "silence", "seconds": 0}
+    until(lambda: flat.control("/sockets", silence)["touched"] == 0, "connections are gone")
+    flat.control("/market/depth", {"notional": DEPTH})
+    flat.step(1)
+    yield flat
+    flat.control("/faults", method="DELETE")
+
+
+@pytest.fixture
+def scene(
+    net: Localnet, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Scene]]:
+    """Yield a maker of sessions that run; each has an account of its own."""
+    made: list[Scene] = []
+
+    def make(strategy: type[Any] = Planned, **more: Any) -> Scene:
+        name = f"{request.node.name} {len(made)}"
+        parameters = more.pop("parameters", {})
+        account = new_account(net, name, more.pop("usd", 10_000))
+        made.append(Scene(net, tmp_path / str(len(made)), account, strategy, parameters, more))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()

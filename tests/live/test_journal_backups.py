@@ -17,6 +17,7 @@ from ftbt.errors import InputError, StateLocked, StorageDamaged, StorageError
 from ftbt.live.journal import (
     Keeper,
     LiveJournal,
+    backups,
     backups_of,
     digest,
     read_journal,
@@ -189,6 +190,25 @@ def test_a_keeper_tells_of_a_backup_that_failed(path, opened):
         journal.before_sending(replace(SENT, nonce=99))
     with pytest.raises(StorageDamaged):
         journal.close()
+
+
+def test_a_copy_that_goes_wrong_is_not_the_journals_fault(path, opened, monkeypatch):
+    """There is no backup of that name, the keeper tells, and trading goes on."""
+    journal = opened()
+    filled(journal)
+    copied = backups._copy
+
+    def copy_badly(source, target):
+        copied(source, target)
+        damage(target)
+
+    monkeypatch.setattr(backups, "_copy", copy_badly)
+    with pytest.raises(StorageError, match="the journal is sound, and its copy is not"):
+        journal.backup()
+    assert backups_of(path) == []
+    assert list((path.parent / "backups").iterdir()) == []
+    journal.before_sending(replace(SENT, nonce=99))
+    assert journal.trouble is None
 
 
 # --- damage ---------------------------------------------------------------------------------------

@@ -7,19 +7,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from journal_kit import SENT, started
+from journal_kit import NAME, SENT, started
 
 from ftbt.errors import StateLocked
-from ftbt.live.journal import read_journal
+from ftbt.live.journal import read_journal, recover_from_backup
 from ftbt.live.journal.checking import check_file
 from ftbt.live.locks import hold_key
 
 # Says each thing on its output once it counts as kept, and goes on until it is killed.
 WRITING = """
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from ftbt.hyperliquid.journal import Sent
@@ -221,6 +226,73 @@ def test_on_a_full_disk_stops_are_still_sent_and_nothing_noted_is_lost(tmp_path)
     assert refused - calm > 200
     assert rest == ["full True", "no backup", "room None 0"]
     assert last == f"{refused - 1} [False]"
+
+
+def die_at(step, monkeypatch):
+    """End this process just before one of its renames, as if it was killed."""
+    left = [step]
+
+    def dying(real):
+        def move(self, target):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(self, target)
+
+        return move
+
+    monkeypatch.setattr(Path, "rename", dying(Path.rename))
+    monkeypatch.setattr(Path, "replace", dying(Path.replace))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_recovery_that_is_killed_is_done_again(path, opened, monkeypatch):
+    """Before each of its renames; nothing that was sound is lost."""
+    kills = 0
+    for step in range(1, 20):
+        file = path.parent / str(step) / "journal.db"
+        journal = opened(file)
+        journal.before_sending(SENT)
+        journal.backup()
+        journal.close()
+        file.write_bytes(file.read_bytes()[:5_000])
+        child = os.fork()
+        if child == 0:
+            die_at(step, monkeypatch)
+            recover_from_backup(file, deployment=NAME)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        kills += os.WIFSIGNALED(status)
+        recover_from_backup(file, deployment=NAME)
+        again = opened(file)
+        assert again.unanswered() == [SENT]
+        again.close()
+        if not os.WIFSIGNALED(status):
+            break
+    assert kills >= 3
+
+
+def test_readers_in_other_processes_and_the_writer_do_not_disturb_each_other(path):
+    """Reading all the time while it writes, tidies and is backed up: each look is whole."""
+    process = started(WRITING, path)
+    process.stdout.readline()
+    drain = threading.Thread(target=process.stdout.read)
+    drain.start()
+    seen, looks, end = 0, 0, time.monotonic() + 1.5
+    with read_journal(path) as reader:
+        while time.monotonic() < end:
+            fills = [event.body["number"] for event in reader.events(kinds={"fill"})]
+            assert len(fills) % 3 == 0
+            assert len(fills) >= seen
+            assert reader.summary().actions >= len(fills) // 3 - 1
+            seen, looks = len(fills), looks + 1
+    process.kill()
+    drain.join()
+    process.wait()
+    process.stdout.close()
+    assert looks > 3
+    assert seen > 3
+    check_file(path)
 
 
 @pytest.mark.skipif(not _own_disk(), reason="no file system of its own to make read-only")

@@ -324,6 +324,37 @@ def test_closing_says_what_is_lost(opened):
         journal.close()
 
 
+def commit_and_fail(journal, monkeypatch):
+    """Let the next commit of *journal* be told to have failed after it was done."""
+    done = journal._ends._insert_once
+
+    def insert():
+        done()
+        monkeypatch.undo()
+        raise StorageError("cannot write: disk I/O error")
+
+    monkeypatch.setattr(journal._ends, "_insert_once", insert)
+
+
+def test_a_commit_that_failed_and_was_done_all_the_same_is_not_done_twice(opened, monkeypatch):
+    """Events stay once; an action that was not sent keeps its number, and the next one follows."""
+    journal = opened()
+    commit_and_fail(journal, monkeypatch)
+    first = journal.note("fill", {})
+    assert journal.trouble is not None
+    journal.check()
+    second = journal.note("fill", {})
+    assert [event.id for event in journal.events(kinds={"fill"})] == [first, second]
+
+    commit_and_fail(journal, monkeypatch)
+    with pytest.raises(StorageError, match="disk I/O error"):
+        journal.before_sending(SENT)
+    journal.before_sending(replace(SENT, nonce=8))
+    assert journal.trouble is None
+    assert journal.unanswered() == [SENT, replace(SENT, nonce=8)]
+    check_file(journal.path)
+
+
 def test_rows_of_another_program_end_writing(path, opened):
     """A chain can't go on from an entry that this process did not write."""
     journal = opened()

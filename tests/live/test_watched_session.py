@@ -71,8 +71,7 @@ class Rehearsal:
     def __init__(self, net, live, watch):
         self.net, self.watch, self.newest, self.error = net, watch, None, None
         self.run = LiveRun(live, show=self._show)
-        self.run.listeners.append(watch.listener)
-        watch.note = lambda body: self.run.journal.note("alert", body, durable=False)
+        watch.hear(self.run)
         self.thread = threading.Thread(target=self._go)
         self.thread.start()
 

@@ -12,9 +12,19 @@ from line_contract import BASE_MS, candle_feed, line_outputs
 from smc_markets import fat_tails, trending
 
 from ftbt.data.candles import Bars
+from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError, ParameterError
-from ftbt.smc import STRUCTURE, SWINGS, Stream, Structure, Swings
-from ftbt.smc.base import LineCache, compute_line
+from ftbt.smc import (
+    CONFIDENCE,
+    STRUCTURE,
+    SWEEPS,
+    SWINGS,
+    Concept,
+    Stream,
+    Structure,
+    Swings,
+)
+from ftbt.smc.base import CACHE, LineCache, compute_line, kept_line
 
 
 def run(build: Any, *datas: Any, once: bool = True) -> Any:
@@ -140,3 +150,25 @@ def test_the_parameter_record_of_a_line_is_its_own_type() -> None:
     """No record begins like that of an embedded line: numba would warn of a subtype."""
     assert STRUCTURE.pack({}).dtype.names[0] == "of_structure"
     assert SWINGS.pack({}).dtype.names[0] == "of_swings"
+
+
+@pytest.mark.parametrize("fingerprint", ["", "some candles"])
+@pytest.mark.parametrize("timeframe", ["", "1h"])
+@pytest.mark.parametrize("concept", [SWEEPS, STRUCTURE, CONFIDENCE])
+def test_some_fields_of_a_line_are_those_of_all_its_outputs(
+    concept: Concept, timeframe: str, fingerprint: str
+) -> None:
+    """To the last bit, on any timeframe, kept or not, whatever was made in between."""
+    CACHE.clear()
+    fields = (concept.lines[-1], concept.lines[0], concept.lines[2])
+    frame = Timeframe.parse(timeframe) if timeframe else None
+    found = []
+    for seed in (1, 2):
+        bars = fat_tails(700, seed)
+        given = (concept, bars, fingerprint and f"{fingerprint} {seed}", BASE_MS)
+        found.append((given, kept_line(*given, concept.pack({}), frame, fields)))
+    for given, some in found:
+        whole = kept_line(*given, concept.pack({}), frame)
+        assert some.dtype.names == fields
+        for name in fields:
+            assert some[name].tobytes() == whole[name].tobytes()

@@ -120,3 +120,27 @@ def test_a_compiled_rule_is_reused_by_the_next_process(tmp_path: Path) -> None:
     ]
 
     assert runs == [["1", "0"], ["0", "1"]]
+
+
+def test_a_rule_gets_the_fields_that_it_reads() -> None:
+    """In the order of the line; all of them when the record goes elsewhere, or one is unknown."""
+
+    @setup_rule
+    def plain(bar, swings, higher, p, setup):
+        setup.side = int(swings.low_event + swings.high)
+        setup.stop = bar.close
+
+    @setup_rule
+    def passing(bar, swings, p, setup):
+        other = swings
+        setup.stop = other.low + swings.high
+
+    @setup_rule
+    def wrong(bar, swings, p, setup):
+        setup.stop = swings.hihg
+
+    known = Swings.concept.lines
+    assert plain.fields_of(0, known) == ("low_event", "high")
+    assert plain.fields_of(1, known) == ()
+    assert passing.fields_of(0, known) == ()
+    assert wrong.fields_of(0, known) == ()

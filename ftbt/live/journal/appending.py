@@ -46,11 +46,6 @@ class Log:
         self.last, self.chain = self.last + 1, chain
         return self.last
 
-    def take_back(self, chain: bytes) -> None:
-        """Forget the last entry, which was not written; *chain* is the one before it."""
-        self.waiting.pop()
-        self.last, self.chain = self.last - 1, chain
-
 
 class Appender:
     """Appends to the logs of the journal *path*.
@@ -114,6 +109,16 @@ class Appender:
             self.trouble = None
         return None
 
+    def take_back(self, table: Table, chain: bytes) -> None:
+        """Forget the last entry of *table*, which could not be written; *chain* came before it."""
+        log = self.log(table)
+        row = log.waiting.pop()
+        with suppress(StorageError):
+            # The disk may have failed after the entry got there: then its number is taken.
+            if self._is_written(table, row):
+                return
+        log.last, log.chain = log.last - 1, chain
+
     def keep_reserve(self) -> None:
         """Take the room that is for stops on a full disk; when there is none, that is trouble."""
         try:
@@ -164,6 +169,25 @@ class Appender:
             self._on_reserve = True
             self.fail(error)
             self._insert_once()
+        except StorageError as error:
+            if not isinstance(error.__cause__, Refused) or not self._drop_written():
+                raise
+            self._insert_once()
+
+    def _drop_written(self) -> bool:
+        """Forget what waits and is in the file: the commit before was told to have failed."""
+        dropped = False
+        for table in LOGS:
+            log = self.log(table)
+            left = [row for row in log.waiting if not self._is_written(table, row)]
+            dropped |= len(left) < len(log.waiting)
+            log.waiting[:] = left
+        return dropped
+
+    def _is_written(self, table: Table, row: dict[str, Any]) -> bool:
+        query = select(table.c.chain).where(table.c.id == row["id"])
+        with database.storage_errors(self._path, "read"), self.file.begin():
+            return bool(self.file.execute(query).scalar() == row["chain"])
 
     def _insert_once(self) -> None:
         with database.storage_errors(self._path, "write"):

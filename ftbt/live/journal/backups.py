@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ftbt.data.files import atomic_path
-from ftbt.errors import StorageError
+from ftbt.errors import StorageDamaged, StorageError
 from ftbt.live.journal import database
 from ftbt.live.journal.checking import Contents, check_file, check_holds
 
-FOLDER = "backups"
 NEWEST, DAYS = 6, 7
 _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{6,})-(?P<day>\d{8})T\d{6}Z\.db")
 
@@ -28,7 +27,7 @@ _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{6,})-(?P<day>\d{8})T\d{6}Z\.db")
 def backups_of(path: Path) -> list[Path]:
     """Return the backups of the journal *path*, the newest first."""
     found = []
-    for file in (path.parent / FOLDER).glob(f"{path.stem}-*.db"):
+    for file in (path.parent / database.BACKUPS).glob(f"{path.stem}-*.db"):
         name = _NAME.fullmatch(file.name)
         if name and name["stem"] == path.stem:
             found.append((int(name["number"]), file))
@@ -42,18 +41,18 @@ def make_backup(path: Path) -> Path:
     The writer is not kept waiting. Older backups go as `rotate` says.
 
     Raises:
-        StorageDamaged: copy or journal are not what was written; there is no new backup.
-        StorageFull, StorageError: it can't be written.
+        StorageDamaged: the journal is not what was written; there is no new backup.
+        StorageFull, StorageError: the copy can't be written, or is not what was written.
     """
     with database.storage_errors(path, "back up"):
         older = backups_of(path)
         number = 1 + (int(_parts(older[0])["number"]) if older else 0)
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        target = path.parent / FOLDER / f"{path.stem}-{number:06d}-{moment}.db"
+        target = path.parent / database.BACKUPS / f"{path.stem}-{number:06d}-{moment}.db"
         _clear_leftovers(path)
         with atomic_path(target) as temporary:
             _copy(path, temporary)
-            contents = check_file(temporary, gently=True)
+            contents = _check_copy(path, temporary)
             check_holds(path, contents, f"its backup {target.name}")
         for file in rotate([target, *older]):
             file.unlink(missing_ok=True)
@@ -88,6 +87,7 @@ def check_newest(path: Path) -> tuple[Path | None, list[Path]]:
         try:
             contents = check_file(backup)
         except StorageError:
+            # What can't be read now is of no use now; it is kept, and the journal tells of it.
             with database.storage_errors(path, "set aside a backup of"):
                 aside.append(backup.rename(backup.with_name(f"{backup.name}.damaged")))
             continue
@@ -175,9 +175,18 @@ def _copy(path: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
+def _check_copy(path: Path, copy: Path) -> Contents:
+    """Read *copy* as a whole; when it is damaged, find out whether the journal itself is."""
+    try:
+        return check_file(copy, gently=True)
+    except StorageDamaged as error:
+        check_file(path, gently=True)
+        raise StorageError(f"the journal is sound, and its copy is not: {error}") from error
+
+
 def _clear_leftovers(path: Path) -> None:
     """Remove what a process left that ended while it copied."""
-    for file in (path.parent / FOLDER).glob(f".{path.stem}-*"):
+    for file in (path.parent / database.BACKUPS).glob(f".{path.stem}-*"):
         file.unlink(missing_ok=True)
 
 

@@ -24,6 +24,8 @@ from ftbt.live.journal.migrations import APPLICATION_ID, STEPS, Step, newest
 
 # Somebody's SQLite shell may hold the file for a moment; orders can't wait longer.
 _BUSY_SECONDS = 2.0
+# Folder of the backups, beside the journal.
+BACKUPS = "backups"
 # Pages of 4 KiB in the write-ahead log that make SQLite tidy up within a commit; `tidy` does it
 # before, at a moment when no order waits.
 _LONG_LOG = 8192
@@ -73,8 +75,9 @@ def storage_error(path: Path, doing: str, error: Exception) -> StorageError:
 
 
 def how_back(path: Path) -> str:
-    """Return what to do about a damaged *path*."""
-    return f"get it back from a backup with: ftbt recover --state {path.parent}"
+    """Return what to do about a damaged *path*, which may be a backup itself."""
+    state = path.parent.parent if path.parent.name == BACKUPS else path.parent
+    return f"get it back from a backup with: ftbt recover --state {state}"
 
 
 def uri(path: Path, mode: str) -> str:

@@ -99,8 +99,9 @@ def _newest_sound(
             raise InputError(f"{backup} is of the deployment '{owner}', not '{deployment}'")
         tell(f"use {backup.name}: {contents.entries} entries, all as they were written")
         return backup, contents
+    folder = path.parent / database.BACKUPS
     raise StorageDamaged(
-        f"none of the {len(tried)} backups in {path.parent / backups.FOLDER} can be used: copy one"
+        f"none of the {len(tried)} backups in {folder} can be used: copy one"
         " from elsewhere to there, or move the journal away and start anew - the exchange still"
         " knows positions and orders"
     )

@@ -182,7 +182,7 @@ class LiveJournal:
             self._ends.urge()
             error = self._ends.write()
             if error is not None:
-                log.take_back(before)
+                self._ends.take_back(SENT, before)
                 raise error
             self._numbers[sent.signer, sent.nonce] = number
 
@@ -257,9 +257,8 @@ class LiveJournal:
         Any thread may; others may write meanwhile.
 
         Raises:
-            StorageDamaged: the copy or the journal is not what was written. In the latter case
-                the journal writes nothing any more.
-            StorageFull, StorageError: it can't be made.
+            StorageDamaged: the journal is not what was written; it writes nothing any more.
+            StorageFull, StorageError: the copy can't be made.
         """
         try:
             made = backups.make_backup(self.path)

@@ -1,0 +1,247 @@
+"""Strategy objects of which nobody runs the bars: made for their lines, parameters and rule.
+
+A search makes thousands of them, and what Backtrader builds around each - buffers, aliases, things
+to plot, a broker - takes longer than a run. So it builds that once for a class; every further
+object starts as a copy of the first one before its `__init__`, with lines, lists, parameters, feed
+and broker of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import lru_cache, partial
+from typing import Any, NoReturn
+
+import backtrader as bt
+import numpy as np
+from backtrader.metabase import AutoInfoClass, ItemCollection
+from backtrader.position import Position
+from backtrader.utils import DotDict
+
+from ftbt.backtest.broker import ModelBroker
+from ftbt.backtest.settings import Settings
+from ftbt.data.candles import BAR, Candles
+from ftbt.data.feed import CandleFeed
+from ftbt.data.market import Market
+from ftbt.data.timeframe import Timeframe
+from ftbt.errors import StrategyBroken
+from ftbt.smc.base import twin
+from ftbt.strategy.base import SetupStrategy
+
+# Classes whose __init__ asks of its lines what only Backtrader's own have.
+_NEED_BACKTRADER: set[type[Any]] = set()
+
+
+class _Feed(CandleFeed):
+    """A feed whose bars nobody reads through Backtrader."""
+
+    outputs_alone = True
+
+
+@lru_cache(maxsize=16)
+def _feed_pattern(timeframe: Timeframe) -> Any:
+    """Return a feed of *timeframe* to copy from; Backtrader needs a while to make one."""
+    empty = Candles("", timeframe, np.zeros(0, BAR))
+    made: Any = _Feed(candles=empty)
+    return made
+
+
+def _light_feed(market: Market) -> Any:
+    """Return a feed of *market* whose lines are those of all others of its timeframe: empty."""
+    pattern = _feed_pattern(market.candles.timeframe)
+    feed = twin(pattern)
+    feed.p = feed.params = twin(pattern.p)
+    feed.candles = feed.p.candles = market.candles
+    feed.instrument = feed.p.instrument = market.instrument
+    return feed
+
+
+class _Broker(bt.BrokerBase):
+    """What a strategy may ask of its broker before the first bar."""
+
+    finished = False
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    __getattr__ = ModelBroker.__getattr__
+    setcommission = ModelBroker.setcommission
+    addcommissioninfo = ModelBroker.addcommissioninfo
+
+    def getcash(self) -> float:
+        """Return the capital."""
+        return self.settings.capital
+
+    def getvalue(self, datas: Any = None) -> float:
+        """Return the capital, and nothing for *datas*."""
+        return 0.0 if datas is not None else self.settings.capital
+
+    get_cash = getcash
+    get_value = getvalue
+
+    def getposition(self, data: Any) -> Any:
+        """Return that there is no position."""
+        del data
+        return Position()
+
+    def _send(self, *_: Any, **__: Any) -> NoReturn:
+        raise StrategyBroken("an order was sent before the warm-up was over")
+
+    buy = sell = _send
+
+    def cancel(self, order: Any) -> bool:
+        """Return that there is no such order."""
+        del order
+        return False
+
+
+@lru_cache(maxsize=1)
+def _broker_pattern() -> Any:
+    made: Any = _Broker(Settings())
+    return made
+
+
+def _broker(settings: Settings) -> Any:
+    broker = twin(_broker_pattern())
+    broker.settings, broker.comminfo = settings, dict(broker.comminfo)
+    return broker
+
+
+class _Blank:
+    """A strategy object on an empty feed before its `__init__`, and how to copy it.
+
+    Attributes:
+        strategy: the object.
+        own: names of one attribute each, and a call that makes a copy of its value.
+        parameters: their names.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        self.strategy = strategy
+        by_value: dict[int, tuple[list[str], Callable[[], Any]]] = {}
+        for name, value in vars(strategy).items():
+            copied = _copier(value)
+            if copied is not None:
+                by_value.setdefault(id(value), ([], copied))[0].append(name)
+        self.own = tuple(by_value.values())
+        self.parameters = frozenset(strategy.p._getkeys())  # noqa: SLF001 - no public name
+
+    def copied(self, values: Mapping[str, Any], feed: Any) -> Any:
+        """Return another one with parameter *values* on *feed*.
+
+        Raises:
+            TypeError: unknown parameter.
+        """
+        if not values.keys() <= self.parameters:
+            raise TypeError(f"{values.keys() - self.parameters} are no parameters")
+        blank = self.strategy
+        strategy = twin(blank)
+        for names, copied in self.own:
+            value = copied()
+            for name in names:
+                setattr(strategy, name, value)
+        for name, value in values.items():
+            setattr(strategy.p, name, value)
+        strategy.data = strategy.data0 = strategy._clock = feed  # noqa: SLF001 - no public name
+        strategy.datas, strategy.ddatas = [feed], {feed: None}
+        strategy.dnames = DotDict([(feed._name, feed)])  # noqa: SLF001
+        strategy.lines = strategy.l = twin(blank.lines)
+        strategy.lines.lines = [_copied_line(line, strategy) for line in blank.lines]
+        for number, line in enumerate(strategy.lines):
+            for name in (f"line_{number}", f"line{number}", *(["line"] if number == 0 else [])):
+                setattr(strategy, name, line)
+        return strategy
+
+
+def _copier(value: Any) -> Callable[[], Any] | None:
+    """Return what makes a copy of *value*; None: nobody changes it, or it is the feed's."""
+    if isinstance(value, ItemCollection):  # empty before `__init__`
+        return partial(ItemCollection)
+    if isinstance(value, list | dict):
+        return partial(copy, value)
+    if isinstance(value, AutoInfoClass | bt.Sizer):
+        return partial(twin, value)
+    return None
+
+
+def _copied_line(line: Any, owner: Any) -> Any:
+    copied = twin(line)
+    copied.lines, copied.bindings, copied._owner = [copied], [], owner  # noqa: SLF001
+    copied.reset()
+    return copied
+
+
+class _Maker(bt.Cerebro):
+    """Makes a strategy and leaves the bars alone."""
+
+    def make(
+        self, cls: type[Any], values: Mapping[str, Any], market: Market, feed: Any, broker: Any
+    ) -> SetupStrategy:
+        """Return a strategy object on *feed*, made by Backtrader."""
+        self._take(market.symbol, feed, broker)
+        strategy: SetupStrategy = cls(feed, **values)
+        return strategy
+
+    def make_light(
+        self, cls: Any, values: Mapping[str, Any], market: Market, broker: Any
+    ) -> SetupStrategy:
+        """Return the same on a feed without bars, from a copy of the first object of *cls*."""
+        feed = _light_feed(market)
+        self._take(market.symbol, feed, broker)
+        # Backtrader finds who owns an indicator by this variable's name.
+        _obj = _blank(cls, market.candles.timeframe).copied(values, feed)
+        _obj.env = _obj.cerebro = self
+        _obj.broker = broker
+        _obj.__init__()
+        cls.dopostinit(_obj)
+        made: SetupStrategy = _obj
+        return made
+
+    def blank(self, cls: Any, timeframe: Timeframe) -> _Blank:
+        """Return a strategy object before its `__init__`."""
+        feed = twin(_feed_pattern(timeframe))
+        self._take("", feed, _Broker(Settings()))
+        cls, given, values = cls.doprenew(feed)
+        _obj, given, values = cls.donew(*given, **values)
+        return _Blank(cls.dopreinit(_obj, *given, **values)[0])
+
+    def _take(self, symbol: str, feed: Any, broker: Any) -> None:
+        feed._name, feed._id = symbol, 1  # noqa: SLF001 - what adddata does
+        feed.setenvironment(self)
+        self.datas, self.datasbyname = [feed], {symbol: feed}
+        self.stcount = itertools.count()
+        self.setbroker(broker)
+
+
+@lru_cache(maxsize=64)
+def _blank(cls: Any, timeframe: Timeframe) -> _Blank:
+    maker: Any = object.__new__(_Maker)
+    found: _Blank = maker.blank(cls, timeframe)
+    return found
+
+
+def make_strategy(
+    cls: type[Any], values: Mapping[str, Any], market: Market, settings: Settings
+) -> SetupStrategy:
+    """Return the strategy object with its lines.
+
+    Backtrader's machinery around and inside of it is left out, unless its `__init__` needs that.
+
+    Raises:
+        Exception: whatever the strategy's `__init__` raises.
+    """
+    if cls not in _NEED_BACKTRADER:
+        light: Any = object.__new__(_Maker)
+        try:
+            made: SetupStrategy = light.make_light(cls, values, market, _broker(settings))
+        except Exception:  # noqa: BLE001, S110 - what is wrong with it is told below
+            pass
+        else:
+            return made
+    feed: Any = CandleFeed(candles=market.candles, instrument=market.instrument)
+    strategy = _Maker(stdstats=False).make(cls, values, market, feed, _Broker(settings))
+    _NEED_BACKTRADER.add(cls)
+    return strategy

@@ -1,0 +1,40 @@
+"""Memory that is used again and again."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from ftbt.backtest.result import TRADE
+from ftbt.room import Room, copied
+
+
+def test_a_table_is_the_same_memory_until_it_is_too_small() -> None:
+    """The next call of that name and type gets it again, another name or type does not."""
+    room = Room()
+    first = room.table("a", 2_000, np.int64)
+    assert np.shares_memory(first, room.table("a", 1_500, np.int64))
+    assert not np.shares_memory(first, room.table("b", 1_500, np.int64))
+    assert not np.shares_memory(first, room.table("a", 1_500, np.float64))
+    assert len(room.table("a", 5_000, np.int64)) == 5_000
+
+
+def test_threads_have_tables_of_their_own() -> None:
+    """A back-test in another thread writes elsewhere."""
+    room = Room()
+    found = []
+    own = room.table("a", 10, np.int64)
+    other = threading.Thread(target=lambda: found.append(room.table("a", 10, np.int64)))
+    other.start()
+    other.join()
+    assert not np.shares_memory(own, found[0])
+
+
+def test_copied_records_are_the_same_bytes_elsewhere() -> None:
+    """Whatever the fields, and also of a part of a table."""
+    table = np.zeros(7, TRADE)
+    table["net"], table["side"] = np.arange(7.0), -1
+    part = copied(table[2:5])
+    assert part.tobytes() == table[2:5].tobytes()
+    assert not np.shares_memory(part, table)
