@@ -221,8 +221,3 @@ class StructuredLog:
         if args.exc_value is not None and args.exc_type is not SystemExit:
             name = "" if args.thread is None else args.thread.name
             _LOG.error("the thread %s has ended by an error", name, exc_info=args.exc_value)
-
-
-def default_log(state: Path) -> LogConfig:
-    """Return the usual log of the state folder *state*."""
-    return LogConfig(state / NAME)
