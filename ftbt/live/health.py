@@ -128,8 +128,8 @@ class Pulse:
             why.append("not started yet")
         else:
             why += [] if status.connected else ["not connected"]
-            why += [] if status.live else ["the market data are old"]
-            why += [status.ready] if status.ready else []
+            old = "" if status.live else "the market data are old"
+            why += [reason] if (reason := status.ready or old) else []
             why += [f"{c} has had no stop for {s:.0f} s" for c, s in status.unprotected.items()]
         return Answer(not why, "ready" if not why else "not ready", tuple(dict.fromkeys(why)))
 

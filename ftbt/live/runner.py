@@ -58,6 +58,10 @@ _LOOK_S = 0.25
 _JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
+# Windows has Ctrl-Break in the place of SIGTERM.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,7 +518,7 @@ def interrupts(run: LiveRun, told: Callable[[int], None] = lambda _: None) -> It
         told(number)
         run.stop()
 
-    before = {one: signal.signal(one, handle) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, handle) for one in _SIGNALS}
     try:
         yield
     finally:

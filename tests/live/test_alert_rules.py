@@ -22,7 +22,7 @@ SESSION = {
 DECISION = {
     "bar": 20_000 * DAY_MS, "strategy": 0, "side": -1, "action": 1, "refusal": 0,
     "confidence": 82.0, "reason": 1, "exit_reason": 0, "prices": {"entry": 10.0, "stop": 11.0},
-    "size": 2.0, "factors": {"trend": 20.0, "volume": 0.0},
+    "size": 2.0, "factors": {"short_trend": 20.0, "long_trend": 10.0, "short_volume": 0.0},
 }  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
     (told,) = one.event("decision", DECISION, "BTC", 0.0)
     assert told.title == "BTC short setup, confidence 82.0"
     assert told.text.splitlines() == [
-        "entry 10, stop 11", "reason: low", "factors: trend 20", "taken with size 2",
+        "BTC enters short (confidence 82, low: trend 20)", "entry 10, stop 11, size 2",
     ]  # fmt: skip
     assert one.event("decision", {**DECISION, "confidence": 70.0}, "BTC", 0.0) == []
     refused = {**DECISION, "refusal": int(Refusal.POSITIONS), "size": 0.0}
@@ -192,6 +192,7 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
         ),
         ("error", {"what": "place", "error": "no answer"}, Topic.TROUBLE, "BTC place"),
         ("orphan", {"cloid": "0x1"}, Topic.TROUBLE, "stood for nothing"),
+        ("critical", {"what": "no stop", "text": "BTC"}, Topic.CRITICAL, "no stop"),
         ("note", {"text": "carried on from 12 events"}, Topic.RECOVERY, "after a restart"),
         ("note", {"text": "asked to stop", "by": "ada (pid 3)"}, Topic.HALT, "asked to stop"),
     ],
@@ -203,7 +204,9 @@ def test_what_the_journal_notes_is_told(kind, body, topic, words):
     assert words in told.title
 
 
-@pytest.mark.parametrize("kind", ["leg", "end", "moved", "funding", "refusal", "alert", "note"])
+@pytest.mark.parametrize(
+    "kind", ["leg", "end", "moved", "withdraw", "foreign", "funding", "refusal", "alert", "note"]
+)
 def test_everyday_events_are_no_alerts(kind):
     """What happens all the time is not told, nor is an alert about an alert."""
     body = {"text": "nothing", "paid": 1.0, "order": 1}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -42,9 +41,9 @@ def write(tmp_path):
     """Yield a function that opens a log in the test's folder; all are closed afterwards."""
     opened = []
 
-    def start(redact=None, echo=None, **more):
+    def start(redact=None, **more):
         config = LogConfig(tmp_path / "state" / "log.jsonl", **more)
-        opened.append(StructuredLog(config, redact or Redactor(), echo))
+        opened.append(StructuredLog(config, redact or Redactor()))
         return opened[-1], config.path
 
     yield start
@@ -102,16 +101,6 @@ def test_a_thread_that_ends_by_an_error_is_logged(write):
     (line,) = lines(path)
     assert line["message"] == "the thread doomed has ended by an error"
     assert "ZeroDivisionError" in line["error"]
-
-
-def test_warnings_are_also_echoed_as_plain_lines(write):
-    """A service manager that keeps standard error sees warnings and worse."""
-    echo = io.StringIO()
-    log, _ = write(Redactor(["s3cretword"]), echo)
-    LOG.info("quiet")
-    LOG.warning("loud s3cretword")
-    log.close()
-    assert echo.getvalue() == "warning: loud ***\n"
 
 
 # --- files ---------------------------------------------------------------------------------------

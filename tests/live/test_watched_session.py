@@ -26,7 +26,7 @@ from ftbt.hyperliquid.network import Mode, Network, endpoint
 from ftbt.live.alerts import load_targets
 from ftbt.live.health import HealthConfig
 from ftbt.live.journal import read_journal
-from ftbt.live.logs import default_log
+from ftbt.live.logs import NAME, LogConfig
 from ftbt.live.runner import LiveConfig, LiveRun
 from ftbt.live.secrets import Redactor
 from ftbt.live.watch import Watch, WatchConfig
@@ -71,8 +71,7 @@ class Rehearsal:
     def __init__(self, net, live, watch):
         self.net, self.watch, self.newest, self.error = net, watch, None, None
         self.run = LiveRun(live, show=self._show)
-        self.run.listeners.append(watch.listener)
-        watch.note = lambda body: self.run.journal.note("alert", body, durable=False)
+        watch.hear(self.run)
         self.thread = threading.Thread(target=self._go)
         self.thread.start()
 
@@ -129,7 +128,7 @@ def test_a_session_is_told_as_it_happened(exchange, tmp_path, capfd, monkeypatch
         mail.never = True
         watched = WatchConfig(
             "sweep", "localnet", state, redact, targets, health=HealthConfig(0),
-            log=default_log(state), patience=Retry(attempts=2, base_s=0.01),
+            log=LogConfig(state / NAME), patience=Retry(attempts=2, base_s=0.01),
         )  # fmt: skip
         with Watch(watched) as watch:
             rehearsal = Rehearsal(net, live, watch)
@@ -202,7 +201,7 @@ def test_a_session_that_cannot_start_is_told(tmp_path):
     with webhook() as hook:
         targets = load_targets({"FTBT_ALERTS": hook.url}, None, redact := Redactor())
         watched = WatchConfig(
-            "sweep", "localnet", tmp_path, redact, targets, log=default_log(tmp_path)
+            "sweep", "localnet", tmp_path, redact, targets, log=LogConfig(tmp_path / NAME)
         )
         for _ in range(2):  # as a service manager would
             with pytest.raises(NetworkError), Watch(watched) as watch:
