@@ -28,6 +28,8 @@ COMMANDS = {
     "stop": ("ftbt.cli.stop", "Ask a bot to end."),
     "kill": ("ftbt.cli.kill", "Out of everything, now, and stay out."),
     "resume": ("ftbt.cli.resume", "Let a halted deployment trade again."),
+    "recover": ("ftbt.cli.recover", "Come back from a damaged journal; tell what is different."),
+    "journal": ("ftbt.cli.journal", "Search and export what a bot has done."),
     "rehearse": ("ftbt.cli.rehearse", "Trade known candles live, and compare with the back-test."),
     "parity": ("ftbt.cli.parity", "Compare a past session with the back-test on its bars."),
     "alerts": ("ftbt.cli.alerts", "Show what a bot tells its owner, and try whether it arrives."),

@@ -22,8 +22,9 @@ def status(state: str | None, as_json: bool, watch: bool) -> int:
     """Show what the bot in STATE is doing: position, equity, orders, trouble, halt.
 
     STATE is a folder, or the name of one below results/live; it can be left out while there is
-    only one. It reads files only: it needs no key, and never disturbs the bot. Exit code 3 when
-    the bot should run and does not, or when it is in trouble.
+    only one. It reads files only: it needs no key, and never disturbs the bot. While none runs, the
+    journal is checked as well. Exit code 3 when the bot should run and does not, or when it is in
+    trouble.
     """
     folder = find_state(state)
     shown = ""
@@ -52,6 +53,8 @@ def _figures(folder: Path) -> dict[str, Any]:
         trouble.append("the bot is dead: start it again with the same --state")
     elif alive and age is not None and age > _STALE_S:
         trouble.append(f"the bot has said nothing for {age:.0f} s")
+    if not alive and (damage := _damage(folder)):
+        trouble.append(damage)
     for coin, seconds in said.get("unprotected", {}).items():
         trouble.append(f"{coin} has had no working stop for {seconds:.0f} s")
     if alive and said.get("ready"):
@@ -63,6 +66,20 @@ def _figures(folder: Path) -> dict[str, Any]:
         "halt": None if halt is None else {"reason": halt.reason, "by": halt.by},
         "trouble": trouble, "status": found,
     }  # fmt: skip
+
+
+def _damage(folder: Path) -> str:
+    """Return what is wrong with the journal of a bot that does not run; empty: nothing."""
+    from ftbt.errors import FtbtError  # noqa: PLC0415
+    from ftbt.live.control import JOURNAL  # noqa: PLC0415
+    from ftbt.live.journal import check_file, read_journal  # noqa: PLC0415
+
+    try:
+        read_journal(folder / JOURNAL).close()
+        check_file(folder / JOURNAL)
+    except FtbtError as error:
+        return str(error)
+    return ""
 
 
 def _lines(figures: dict[str, Any]) -> list[str]:

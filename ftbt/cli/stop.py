@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
@@ -27,12 +28,28 @@ def stop(state: str | None, flatten: bool, seconds: float) -> int:
         return 0
     what = Wish.FLATTEN if flatten else Wish.STOP
     wish(folder, what)
-    end = time.monotonic() + seconds
-    while runs(folder):
-        if time.monotonic() > end:
-            done(folder, what)
-            click.echo(f"{folder}: still running after {seconds:g} s; see ftbt status, ftbt kill")
-            return 3
-        time.sleep(0.2)
-    click.echo(f"{folder}: ended")
+    try:
+        end = time.monotonic() + seconds
+        while runs(folder):
+            if time.monotonic() > end:
+                said = f"still running after {seconds:g} s; see ftbt status, ftbt kill"
+                click.echo(f"{folder}: {said}")
+                return 3
+            time.sleep(0.2)
+    finally:
+        # A bot that died before it read the wish must not end at once when it is started again.
+        done(folder, what)
+    return _ended(folder)
+
+
+def _ended(folder: Path) -> int:
+    """Tell how it ended, by what it said last."""
+    from ftbt.live.control import read_status  # noqa: PLC0415
+
+    said = read_status(folder) or {}
+    if not said.get("over"):
+        click.echo(f"{folder}: ended without a word, as if killed; see ftbt status, ftbt recover")
+        return 3
+    held = ", ".join(f"{size:+g} {coin}" for coin, size in said["positions"].items())
+    click.echo(f"{folder}: ended, {f'{held} stays with its stop' if held else 'flat'}")
     return 0

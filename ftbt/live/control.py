@@ -19,11 +19,13 @@ from typing import Any
 
 from ftbt.data.files import atomic_write
 from ftbt.errors import InputError, StateLocked, StorageError
+from ftbt.live.journal.database import BACKUPS
 from ftbt.live.journal.writer import lock_of
 from ftbt.live.locks import hold
 
 JOURNAL = "journal.db"
 STATUS = "status.json"
+PLACE = "session.json"
 _HALT = "halt.json"
 _WISHES = "wishes"
 
@@ -145,10 +147,10 @@ def state_folder(named: str | None, root: Path) -> Path:
     Raises:
         InputError: there is none of that name, none at all, or more than one to choose from.
     """
-    known = sorted(path.parent for path in root.glob(f"*/{JOURNAL}"))
+    known = sorted(path for path in root.glob("*") if _is_state(path))
     if named is not None:
         for path in (Path(named), root / named):
-            if (path / JOURNAL).exists() or (path / STATUS).exists():
+            if _is_state(path):
                 return path
         names = ", ".join(path.name for path in known) or "none"
         raise InputError(f"no live session in {named}: known below {root} are {names}")
@@ -158,6 +160,11 @@ def state_folder(named: str | None, root: Path) -> Path:
         raise InputError(f"no live session below {root}: `ftbt live` begins one")
     names = ", ".join(path.name for path in known)
     raise InputError(f"several live sessions below {root}: name one of {names}")
+
+
+def _is_state(path: Path) -> bool:
+    """Tell whether a bot has been in *path*: also one whose journal is gone has."""
+    return any((path / name).exists() for name in (JOURNAL, STATUS, PLACE, BACKUPS))
 
 
 def _who() -> str:

@@ -15,10 +15,12 @@ from decimal import Decimal
 from ftbt.errors import ExchangeError, FtbtError, NetworkError, OutcomeUnknown
 from ftbt.hyperliquid import wire
 from ftbt.hyperliquid.budget import Priority
-from ftbt.hyperliquid.orders import OrderRequest, Tif
+from ftbt.hyperliquid.orders import CloidMaker, OrderRequest, Tif
 from ftbt.hyperliquid.outcomes import Outcome, Reason, State
 from ftbt.hyperliquid.records import Asset, OpenOrder
+from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.session import Session
+from ftbt.live.offline import Place
 from ftbt.live.requests import bounded
 
 _BOUNDS = (0.02, 0.05, 0.10, 0.20, 0.40)
@@ -43,6 +45,22 @@ class Left:
     def nothing(self) -> bool:
         """Whether everything is closed."""
         return not self.positions and not self.orders
+
+
+def look(rest: Rest, place: Place) -> Left:
+    """Return what a deployment has on the exchange; it needs no key.
+
+    Raises:
+        NetworkError: the exchange can't be read, so that nothing is known.
+    """
+    return _look(rest, place.account, place.coins, CloidMaker(place.deployment))
+
+
+def _look(rest: Rest, user: str, coins: tuple[str, ...], cloids: CloidMaker) -> Left:
+    state = rest.account(user, Priority.PROTECT)
+    orders = rest.open_orders(user, Priority.PROTECT)
+    held = {c: p.size for c, p in state.positions.items() if c in coins and p.size}
+    return Left(held, tuple(one for one in orders if cloids.owns(one.cloid)))
 
 
 class Flattening:
@@ -93,12 +111,7 @@ class Flattening:
     def look(self) -> Left:
         """Return what there is now."""
         session = self._session
-        user, rest = session.sender.account, session.rest
-        state = rest.account(user, Priority.PROTECT)
-        orders = rest.open_orders(user, Priority.PROTECT)
-        held = {c: p.size for c, p in state.positions.items() if c in self._coins and p.size}
-        own = tuple(one for one in orders if session.cloids.owns(one.cloid))
-        return Left(held, own)
+        return _look(session.rest, session.sender.account, self._coins, session.cloids)
 
     def _cancel(self) -> None:
         """Cancel own orders: entries at once, what protects a position only when it is gone."""

@@ -197,6 +197,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(
         self, config: HealthConfig, answer: Callable[[str], tuple[int, str, bytes]]

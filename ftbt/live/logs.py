@@ -181,6 +181,7 @@ class StructuredLog:
         self._before = self._ours.level
         self._hook = threading.excepthook
         self._ready: str | None = None
+        self._closed = False
         self._ours.setLevel(config.level)
         self._root.addHandler(self._waiting)
         threading.excepthook = self._thread_failed
@@ -211,7 +212,10 @@ class StructuredLog:
         _LOG.error("ended by an error: %s", error, exc_info=error)
 
     def close(self) -> None:
-        """Write what waits and let go of the file."""
+        """Write what waits and let go of the file; closing twice is no harm."""
+        if self._closed:
+            return
+        self._closed = True
         threading.excepthook = self._hook
         self._root.removeHandler(self._waiting)
         self._ours.setLevel(self._before)

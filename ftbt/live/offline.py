@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ftbt.data.files import atomic_write
-from ftbt.errors import FtbtError, InputError
+from ftbt.errors import FtbtError, InputError, StateLocked
+from ftbt.hyperliquid.journal import Sent
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.network import (
     MAINNET_WORDS,
@@ -22,10 +25,9 @@ from ftbt.hyperliquid.network import (
     parse_network,
 )
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
-from ftbt.live.control import JOURNAL
+from ftbt.live.control import JOURNAL, PLACE
 from ftbt.live.journal import LiveJournal
 
-FILE = "session.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Place:
 
 def keep_place(state: Path, place: Place) -> None:
     """Write down where the deployment in *state* trades."""
-    atomic_write(state / FILE, json.dumps(asdict(place), indent=2))
+    atomic_write(state / PLACE, json.dumps(asdict(place), indent=2))
 
 
 def read_place(state: Path) -> Place:
@@ -66,14 +68,14 @@ def read_place(state: Path) -> Place:
         InputError: the file is missing or broken.
     """
     try:
-        found = json.loads((state / FILE).read_text("utf-8"))
+        found = json.loads((state / PLACE).read_text("utf-8"))
         return Place(
             str(found["deployment"]), str(found["network"]), str(found["url"]),
             str(found["account"]), tuple(map(str, found["coins"])),
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{state / FILE} does not say where the bot traded ({error}): close positions on the"
+            f"{state / PLACE} does not say where the bot traded ({error}): close positions on the"
             " exchange's website"
         ) from error
 
@@ -85,15 +87,18 @@ def offline_session(
     """Yield a session to clear up with while no bot runs in *state*.
 
     A journal that can't be opened does not stand in the way: what is sent is written into an
-    emergency journal beside it.
+    emergency journal, beside it or among the temporary files, or kept in memory only.
 
     Raises:
+        StateLocked: a bot runs there after all.
         FtbtError: the exchange does not answer, or does not take the key.
     """
     place = read_place(state)
-    journal = _journal(state, place.deployment)
+    journal = _journal(state, place.deployment, tell)
+    # Nonces are kept where the bot keeps them: below its own they would be refused.
+    folder = state if place.endpoint().is_local else None
     try:
-        opening = Opening(place.endpoint(), key, journal, tell=tell)
+        opening = Opening(place.endpoint(), key, journal, folder, tell)
         session = opening.open(Wanted(place.account, place.coins, place.deployment))
         try:
             yield session
@@ -104,9 +109,52 @@ def offline_session(
             journal.close()
 
 
-def _journal(state: Path, deployment: str) -> LiveJournal:
+def _journal(
+    state: Path, deployment: str, tell: Callable[[Check], None]
+) -> LiveJournal | _InMemory:
+    """Return the journal of *state*, or one for the emergency where there is room for it."""
     try:
         return LiveJournal.open(state / JOURNAL, deployment=deployment)
-    except FtbtError:
-        path = state / f"emergency-{time.time_ns()}" / JOURNAL
-        return LiveJournal.open(path, deployment=deployment)
+    except StateLocked:
+        raise
+    except FtbtError as error:
+        failed = error
+        tell(Check("journal", str(error), passed=False))
+    name = f"emergency-{time.time_ns()}"
+    for root in (state, Path(tempfile.gettempdir()) / "ftbt"):
+        with suppress(FtbtError, OSError):
+            (root / name).mkdir(parents=True)
+            return LiveJournal.open(root / name / JOURNAL, deployment=deployment)
+    tell(Check("journal", f"{failed}; what is sent now is written nowhere", warning=True))
+    return _InMemory()
+
+
+class _InMemory:
+    """A journal for a machine that can't write any more: it lasts as long as this process.
+
+    To close a position without a record is better than to leave it open for want of one: the
+    exchange has the record as well.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[Sent] = []
+        self._lock = threading.Lock()
+
+    def before_sending(self, sent: Sent) -> None:
+        """See `Journal.before_sending`."""
+        with self._lock:
+            self._open.append(sent)
+
+    def after(self, sent: Sent, text: str, *, final: bool) -> None:  # noqa: ARG002
+        """See `Journal.after`."""
+        with self._lock:
+            if final and sent in self._open:
+                self._open.remove(sent)
+
+    def unanswered(self) -> list[Sent]:
+        """See `Journal.unanswered`."""
+        with self._lock:
+            return list(self._open)
+
+    def close(self) -> None:
+        """Forget everything."""

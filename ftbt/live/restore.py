@@ -20,7 +20,7 @@ from ftbt.errors import IntegrityError
 from ftbt.hyperliquid.records import Funding
 from ftbt.live.book import LiveBook
 from ftbt.live.broker import LiveBroker
-from ftbt.live.journal import Event, LiveJournal
+from ftbt.live.journal import Event, JournalReader, LiveJournal
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.strategy.base import SetupStrategy
 
@@ -46,7 +46,7 @@ class Before:
     decided: int = 0
 
     @classmethod
-    def read(cls, journal: LiveJournal) -> Before:
+    def read(cls, journal: LiveJournal | JournalReader) -> Before:
         """Return what *journal* knows."""
         began = decided = 0
         for event in journal.events(kinds=("session", "equity")):
@@ -94,7 +94,7 @@ class Restoring:
         except (KeyError, IndexError, ValueError, AssertionError) as error:
             raise IntegrityError(
                 f"the journal can't be carried on: event {count + 1} does not fit ({error!r});"
-                " ftbt recover shows how to begin from the exchange's own state"
+                " ftbt recover STATE --begin-from-exchange begins a new journal"
             ) from error
         finally:
             self.broker.events.restoring = False

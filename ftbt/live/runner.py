@@ -305,6 +305,8 @@ class LiveRun:
         broker.connect(self.dispatch)
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
+        # Before the first decision: bars may have come while the lines warmed up.
+        self._obey()
         broker.entries_open = True
 
     def _deliver(self, done: Done) -> None:
@@ -345,11 +347,8 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
-        trouble, known = self.journal.trouble, self.broker.events.trouble
-        if trouble is not None:
-            known["journal"] = str(trouble)  # nothing new is begun that could not be written down
-        else:
-            known.pop("journal", None)
+        if self.broker.at_close:
+            return  # first the decision; the turn after it tells
         status = self._status()
         self.file.write(status)
         self._show(status)

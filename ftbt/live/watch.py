@@ -20,7 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from ftbt.data.retry import Retry
 from ftbt.live.alerts import AlertConfig, Alerts, AlertSettings, Target
+from ftbt.live.alerts.channel import PATIENCE
 from ftbt.live.alerts.limiter import ALERTS
 from ftbt.live.health import HealthConfig, HealthServer
 from ftbt.live.logs import LogConfig, StructuredLog
@@ -44,6 +46,7 @@ class WatchConfig:
         log: None: no log is written.
         echo: where warnings also go as plain lines; None: nowhere.
         bell: see `AlertConfig`.
+        patience: attempts for each alert and target.
         environment: of the service manager.
     """
 
@@ -57,6 +60,7 @@ class WatchConfig:
     log: LogConfig | None = None
     echo: TextIO | None = None
     bell: TextIO | None = None
+    patience: Retry = PATIENCE
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -86,7 +90,7 @@ class Watch:
                 opening.callback(self._log.close)
             told = AlertConfig(
                 config.deployment, config.network, config.targets, config.alerts,
-                config.state / ALERTS, bell=config.bell,
+                config.state / ALERTS, config.patience, config.bell,
             )  # fmt: skip
             if config.health is not None:
                 self.health = HealthServer(config.health, self.figures)

@@ -9,8 +9,8 @@ from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.errors import ConfigError
 from ftbt.live.alerts.model import MEANINGS, Level, Topic
 from ftbt.live.alerts.rules import Rules
-from ftbt.live.alerts.settings import RANGES, AlertSettings
 from ftbt.live.alerts.settings import MEANINGS as THRESHOLDS
+from ftbt.live.alerts.settings import RANGES, AlertSettings
 from ftbt.strategy.records import Refusal
 
 SESSION = {
@@ -90,7 +90,9 @@ def test_a_closed_trade_tells_profit_and_reason_and_its_fill_is_not_told_again()
         "2 at 100, out at 103 (target1)", "profit +5.50 USDC (+1.38 R), fees and funding 0.50",
     ]  # fmt: skip
     assert one.tick(60.0) == []
-    (lost,) = one.event("trade", trade(net=-4.0, r=-1.0), "ETH", 61.0)
+    one.event("fill", fill(2.0, 100.0), "ETH", 60.9)
+    opened, lost = one.event("trade", trade(net=-4.0, r=-1.0), "ETH", 61.0)
+    assert opened.title == "ETH opened: 2 at 100"
     assert (lost.level, lost.title) == (Level.INFO, "ETH long closed: -4.00 USDC")
 
 
@@ -121,8 +123,9 @@ def test_start_stop_and_failure_are_told():
     assert (start.topic, start.title) == (Topic.START, "started on testnet")
     assert "Sweep on BTC, ETH, 15m" in start.text
     assert "capital 500.00" in start.text
+    one.event("fill", fill(0.5, 100.0), "BTC", 0.9)
     stop = one.event("stop", {"positions": {"BTC": -0.5}, "policy": "keep"}, "", 1.0)
-    assert said(stop) == [(Topic.STOP, "ended: BTC -0.5")]
+    assert said(stop) == [(Topic.FILL, "BTC opened: 0.5 at 100"), (Topic.STOP, "ended: BTC -0.5")]
     failed = one.failed("StorageFull: no room")
     assert (failed.topic, failed.level) == (Topic.FAILURE, Level.CRITICAL)
     assert "StorageFull: no room" in failed.text
@@ -168,7 +171,7 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
     one = rules()
     one.event("session", SESSION, "", 0.0)
     (told,) = one.event("decision", DECISION, "BTC", 0.0)
-    assert told.title == "BTC short setup, confidence 82"
+    assert told.title == "BTC short setup, confidence 82.0"
     assert told.text.splitlines() == [
         "entry 10, stop 11", "reason: low", "factors: trend 20", "taken with size 2",
     ]  # fmt: skip
@@ -181,7 +184,12 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
 @pytest.mark.parametrize(
     ("kind", "body", "topic", "words"),
     [
-        ("alarm", {"what": "account stream", "text": "it is down"}, Topic.TROUBLE, "account stream"),
+        (
+            "alarm",
+            {"what": "account stream", "text": "it is down"},
+            Topic.TROUBLE,
+            "account stream",
+        ),
         ("error", {"what": "place", "error": "no answer"}, Topic.TROUBLE, "BTC place"),
         ("orphan", {"cloid": "0x1"}, Topic.TROUBLE, "stood for nothing"),
         ("note", {"text": "carried on from 12 events"}, Topic.RECOVERY, "after a restart"),
@@ -271,9 +279,7 @@ def test_a_loop_that_says_nothing_is_told_but_not_after_the_end():
     assert one.tick(1_059.0) == []
     (told,) = one.tick(1_061.0)
     assert (told.topic, told.level) == (Topic.SILENCE, Level.CRITICAL)
-    assert said(one.status(status(), 1_100.0)) == [
-        (Topic.RECOVERY, "the loop is back after 100 s")
-    ]
+    assert said(one.status(status(), 1_100.0)) == [(Topic.RECOVERY, "the loop is back after 100 s")]
     one.status(status(over=True), 1_101.0)
     assert one.tick(9_000.0) == []
 

@@ -49,13 +49,15 @@ class Rules:
             self._refusals.clear()
             self._fills.fill(body, coin, now)
         elif kind == "trade":
-            return [self._fills.trade(body, coin)]
+            return self._fills.trade(body, coin)
         elif kind == "refused":
             return self._refused(body, coin)
         elif kind == "decision":
             return self._decision(body, coin)
         elif kind == "equity":
             return self._limits(body.get("limits", {}))
+        elif kind == "stop":
+            return [*self.rest(now), self._stopped(body)]
         else:
             found = self._plain(kind, body, coin)
             return [] if found is None else [found]
@@ -86,12 +88,6 @@ class Rules:
     def _plain(self, kind: str, body: Mapping[str, Any], coin: str) -> Alert | None:
         if kind == "session":
             return self._started(body)
-        if kind == "stop":
-            self._states.ended()
-            held = positions_text(body["positions"])
-            return Alert(
-                Topic.STOP, Level.INFO, "stop", f"ended: {held}", f"policy: {body['policy']}"
-            )
         if kind == "alarm":
             self._states.troubled()
             text = f"{body['text']}\nnothing is opened until this is over"
@@ -105,6 +101,11 @@ class Rules:
             title = f"{coin}: an order of ours stood for nothing and is cancelled"
             return Alert(Topic.TROUBLE, Level.WARNING, f"orphan {coin}", title)
         return self._noted(body) if kind == "note" else None
+
+    def _stopped(self, body: Mapping[str, Any]) -> Alert:
+        self._states.ended()
+        title = f"ended: {positions_text(body['positions'])}"
+        return Alert(Topic.STOP, Level.INFO, "stop", title, f"policy: {body['policy']}")
 
     def _started(self, body: Mapping[str, Any]) -> Alert:
         self._reasons = [one.get("reasons", ()) for one in body["strategies"]]
@@ -154,7 +155,7 @@ class Rules:
         if body["side"] and confidence > self._settings.confidence:
             at = int(body["strategy"])
             reasons = self._reasons[at] if at < len(self._reasons) else ()
-            title = f"{coin} {side_word(body['side'])} setup, confidence {confidence:.0f}"
+            title = f"{coin} {side_word(body['side'])} setup, confidence {confidence:.1f}"
             key = f"setup {coin} {at} {body['bar']}"
             text = setup_text(body, reasons)
             found.append(Alert(Topic.SETUP, Level.INFO, key, title, text))

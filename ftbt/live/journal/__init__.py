@@ -10,9 +10,10 @@ What a bot knows after a restart is a fold of the events; there is no second cop
 """
 
 from ftbt.live.journal.backups import Keeper, backups_of
+from ftbt.live.journal.checking import check_file
 from ftbt.live.journal.events import Digest, Event, digest
 from ftbt.live.journal.reader import JournalReader, Outcome, Summary, read_journal
-from ftbt.live.journal.recovery import Recovery, recover_from_backup
+from ftbt.live.journal.recovery import Recovery, begin_anew, newest_sound, recover_from_backup
 from ftbt.live.journal.writer import LiveJournal
 
 __all__ = [
@@ -25,7 +26,10 @@ __all__ = [
     "Recovery",
     "Summary",
     "backups_of",
+    "begin_anew",
+    "check_file",
     "digest",
+    "newest_sound",
     "read_journal",
     "recover_from_backup",
 ]

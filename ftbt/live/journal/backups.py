@@ -21,6 +21,7 @@ from ftbt.live.journal import database
 from ftbt.live.journal.checking import Contents, check_file, check_holds
 
 NEWEST, DAYS = 6, 7
+_FIRST_S = 60.0
 _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{6,})-(?P<day>\d{8})T\d{6}Z\.db")
 
 
@@ -125,7 +126,8 @@ class Keeper:
     Args:
         journal: open for writing.
         on_trouble: called from that thread whenever a backup fails.
-        every_s: seconds between two backups.
+        every_s: seconds between two backups; the first comes within a minute: a young journal has
+            none.
         tidy_s: seconds between two times of tidying.
     """
 
@@ -149,7 +151,7 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        left = self._every
+        left = min(self._every, _FIRST_S)
         while not self._ended.wait(min(self._tidy, left)):
             left -= self._tidy
             self._journal.tidy()

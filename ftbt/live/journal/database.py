@@ -77,7 +77,7 @@ def storage_error(path: Path, doing: str, error: Exception) -> StorageError:
 def how_back(path: Path) -> str:
     """Return what to do about a damaged *path*, which may be a backup itself."""
     state = path.parent.parent if path.parent.name == BACKUPS else path.parent
-    return f"get it back from a backup with: ftbt recover --state {state}"
+    return f"get it back from a backup with: ftbt recover {state}"
 
 
 def uri(path: Path, mode: str) -> str:

@@ -82,6 +82,66 @@ def recover_from_backup(
     return done
 
 
+def begin_anew(
+    path: Path, *, deployment: str, why: str, tell: Callable[[str], None] = lambda _: None
+) -> Path | None:
+    """Put a new, empty journal in the place of *path*; journal and backups are kept beside it.
+
+    Args:
+        path: of the journal that can't be gone on with.
+        deployment: whose it is.
+        why: is noted in the new one.
+        tell: called with each step, in words.
+
+    Returns:
+        The folder in which everything older is now; None: there was nothing.
+
+    Raises:
+        StateLocked: a process writes it.
+        StorageError: files can't be moved or written.
+    """
+    path = Path(path)
+    lock = hold(lock_of(path), f"a process runs the deployment of {path.parent}: end it first")
+    try:
+        with database.storage_errors(path, "set aside"):
+            aside = _give_up(path)
+    finally:
+        lock.release()
+    if aside is not None:
+        tell(f"journal and backups are now in {aside}")
+    with LiveJournal.open(path, deployment=deployment) as journal:
+        journal.note(OWN_KIND, {"what": "begun anew", "why": why, "aside": str(aside or "")})
+    tell(f"{path} is a new journal, with nothing in it")
+    return aside
+
+
+def _give_up(path: Path) -> Path | None:
+    """Move journal and backups into a folder of their own; return it, None without any."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    aside = path.parent / f"given-up-{moment}"
+    parts = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-shm", "")]
+    # The status is of positions that the new journal knows nothing of.
+    beside = (path.parent / database.BACKUPS, path.with_name("status.json"))
+    found = [one for one in (*parts, *beside) if one.exists()]
+    if found:
+        aside.mkdir()
+    for part in found:
+        part.rename(aside / part.name)
+    return aside if found else None
+
+
+def newest_sound(path: Path, tell: Callable[[str], None] = lambda _: None) -> Path | None:
+    """Return the newest backup of *path* that is what was written, None without one."""
+    for backup in backups.backups_of(path):
+        try:
+            check_file(backup)
+        except StorageError as error:
+            tell(f"can't use {backup.name}: {error}")
+            continue
+        return backup
+    return None
+
+
 def _newest_sound(
     path: Path, deployment: str, tell: Callable[[str], None]
 ) -> tuple[Path, Contents]:
