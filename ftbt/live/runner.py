@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -161,7 +161,8 @@ class LiveRun:
         config.state.mkdir(parents=True, exist_ok=True)
         self.file = StatusFile(config.state / control.STATUS)
         with (
-            key_held(config, self._tell),
+            # A dry run signs nothing.
+            nullcontext() if config.dry_run else key_held(config.key, config.endpoint, self._tell),
             journal_open(config, self._tell, self._description()) as opened,
         ):
             self.journal, self._earlier = opened
