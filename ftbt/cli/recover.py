@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftbt.cli.live_state import LIVE, find_state, state_argument
+from ftbt.cli.live_state import find_state, state_argument
 from ftbt.cli.options import symbol_option
+from ftbt.errors import InputError
 
 if TYPE_CHECKING:
     from ftbt.live.journal import JournalReader
@@ -67,9 +68,12 @@ def recover(
 
 def _folder(state: str | None, anew: bool) -> Path:
     """Return the state folder; a new journal may begin in one that nobody has used."""
-    if anew and state is not None and not (LIVE / state).exists():
-        return Path(state)
-    return find_state(state)
+    try:
+        return find_state(state)
+    except InputError:
+        if anew and state is not None:
+            return Path(state)
+        raise
 
 
 def _say(text: str) -> None:
@@ -85,7 +89,7 @@ def _make_sound(folder: Path) -> None:
     Raises:
         StorageDamaged: there is no sound backup.
     """
-    from ftbt.errors import InputError, StorageDamaged  # noqa: PLC0415
+    from ftbt.errors import StorageDamaged  # noqa: PLC0415
     from ftbt.live.control import JOURNAL  # noqa: PLC0415
     from ftbt.live.journal import (  # noqa: PLC0415
         backups_of,
@@ -122,7 +126,6 @@ def _make_sound(folder: Path) -> None:
 
 def _restore_place(folder: Path, reader: JournalReader) -> None:
     """Write session.json again when it is gone: the journal knows what it says."""
-    from ftbt.errors import InputError  # noqa: PLC0415
     from ftbt.live.fold import place_of  # noqa: PLC0415
     from ftbt.live.offline import keep_place, read_place  # noqa: PLC0415
 
@@ -192,7 +195,7 @@ def _hopeless(path: Path) -> str:
     Raises:
         InputError: something can.
     """
-    from ftbt.errors import FtbtError, InputError, IntegrityError, StorageError  # noqa: PLC0415
+    from ftbt.errors import FtbtError, IntegrityError, StorageError  # noqa: PLC0415
     from ftbt.live.fold import fold, last_description  # noqa: PLC0415
     from ftbt.live.journal import check_file, newest_sound, read_journal  # noqa: PLC0415
 
@@ -226,7 +229,7 @@ def _place(
     asked: tuple[str | None, str | None, str | None, str | None, tuple[str, ...]],
 ) -> Place:
     """Return where the deployment trades: as its folder says, else as the options do."""
-    from ftbt.errors import ConfigError, InputError  # noqa: PLC0415
+    from ftbt.errors import ConfigError  # noqa: PLC0415
     from ftbt.hyperliquid.keys import parse_address  # noqa: PLC0415
     from ftbt.hyperliquid.network import Mode, Network, endpoint, parse_network  # noqa: PLC0415
     from ftbt.live.offline import Place, read_place  # noqa: PLC0415

@@ -276,7 +276,8 @@ def _to_send(leg: Placed, broker: LiveBroker) -> Difference:
     if any(one.stage is Stage.LIVE for one in others):
         text = f"{words}, stands at {others[0].price:f}"
         return Difference(Class.MOVED, leg.coin, text, "it is sent, then the old one is cancelled")
-    if broker.sync.tries[leg.working.number, leg.kind] > 1:
+    sent = broker.sync.attempts.items()
+    if sum(count for (number, _), count in sent if number == leg.working.number) > 1:
         return Difference(Class.GONE, leg.coin, f"{words}, is not there", "it is sent again")
     return Difference(Class.UNSENT, leg.coin, words, "it is sent")
 

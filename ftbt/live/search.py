@@ -13,6 +13,11 @@ from ftbt.errors import InputError, StorageDamaged, did_you_mean
 from ftbt.live.journal import Event, JournalReader
 from ftbt.live.words import decision_text, event_text
 
+# What a session may note; a journal need not have any of a kind.
+KINDS = frozenset(
+    "session decision order leg fill end withdraw moved trade refusal refused equity funding foreign"
+    " alarm critical error orphan note reset stop journal".split()
+)
 # Under these names the bodies of events have the number of an order.
 _ORDER_KEYS = ("order", "number", "parent")
 
@@ -51,18 +56,19 @@ def moment_of(event: Event) -> int:
 
 
 def check_kinds(reader: JournalReader, kinds: Sequence[str]) -> None:
-    """Pass when the journal has events of each of *kinds*.
+    """Pass when each of *kinds* is one that the journal has or may have.
 
     Raises:
-        InputError: it has none of one; with the nearest that it has.
+        InputError: no session notes such a kind; with the nearest.
     """
-    known = reader.summary().events if kinds else {}
-    for kind in kinds:
+    strange = [kind for kind in kinds if kind not in KINDS]
+    known = KINDS | set(reader.summary().events) if strange else KINDS
+    for kind in strange:
         if kind not in known:
-            names = ", ".join(sorted(known)) or "none"
+            names = ", ".join(sorted(known))
             raise InputError(
-                f"{reader.path} has no events of the kind {kind!r}{did_you_mean(kind, known)};"
-                f" it has {names}"
+                f"there are no events of the kind {kind!r}{did_you_mean(kind, known)}; known are"
+                f" {names}"
             )
 
 
