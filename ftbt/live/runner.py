@@ -201,9 +201,9 @@ class LiveRun:
         )
         before = Before.read(self.journal)
         broker.warm = data.waiting
-        if before.decided and data.fresh and data.last_bar > before.decided:
-            # The process before was cut off at this close: its decision is due now.
-            broker.warm -= 1
+        if before.decided and data.fresh:
+            # What the process before decided at this close, or could not decide any more, is due.
+            broker.warm -= data.last_bar > before.decided
             broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
