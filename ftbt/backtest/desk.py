@@ -295,7 +295,8 @@ class Desk(Account):
                 self.end(book, working, Status.CANCELLED)
         if book.size:
             side = -1 if book.size > 0 else 1
-            self._force(book, fills.slipped(side, book.price, slip), book.price, ExitReason.END)
+            price = fills.slipped(side, book.price, slip, book.decimals)
+            self._force(book, price, book.price, ExitReason.END)
 
     def cancel_held(self, book: Book) -> None:
         """Cancel what was sent with transmit=False and never transmitted."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from ftbt.compiled import compiled
+from ftbt.data.precision import worse_price
 
 NAN = math.nan
 
@@ -50,9 +51,16 @@ def stop_inside(side: float, stop: float, high: float, low: float) -> float:
 
 
 @compiled
-def slipped(side: float, price: float, fraction: float) -> float:
-    """Return *price* made worse by *fraction* of it: higher for a buy, lower for a sell."""
-    return price * (1.0 + side * fraction)
+def slipped(side: float, price: float, fraction: float, size_decimals: int) -> float:
+    """Return *price* made worse by *fraction* of it: higher for a buy, lower for a sell.
+
+    What is paid is a price of the book, so it is on the tick: the next one that is no better.
+    Without slippage the candle's own price is paid, wherever it comes from.
+    """
+    if fraction == 0.0:
+        return price
+    worse: float = worse_price(price * (1.0 + side * fraction), side, size_decimals)
+    return worse
 
 
 @compiled

@@ -75,7 +75,7 @@ def _next_in_line(book, late_stops):  # type: ignore[no-untyped-def]
 
 @compiled
 def _worse(book, account, slot, price, slip):  # type: ignore[no-untyped-def]
-    worse = fills.slipped(slot.side, price, slip)
+    worse = fills.slipped(slot.side, price, slip, book.decimals)
     fill(book, account, slot, worse, price, False)
 
 
@@ -271,5 +271,5 @@ def finish(book, account, slip):  # type: ignore[no-untyped-def]
             end_order(book, slot, CANCELLED)
     if book.position != 0.0:
         side = -1 if book.position > 0.0 else 1
-        price = fills.slipped(side, book.price, slip)
+        price = fills.slipped(side, book.price, slip, book.decimals)
         force(book, account, price, book.price, AT_END)

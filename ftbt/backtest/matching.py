@@ -72,7 +72,7 @@ def _may_trade(desk: Desk, book: Book, high: float, low: float) -> bool:
 
 def _worse(desk: Desk, book: Book, working: Working, price: float, slip: float) -> None:
     """Fill as a taker, with slippage."""
-    worse = fills.slipped(working.side, price, slip)
+    worse = fills.slipped(working.side, price, slip, book.decimals)
     desk.fill(book, working, worse, price, maker=False)
 
 

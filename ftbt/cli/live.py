@@ -18,6 +18,7 @@ from ftbt.cli.options import (
     symbol_option,
     timeframe_option,
 )
+from ftbt.cli.watch_options import watch_options
 
 
 @click.command(
@@ -62,6 +63,7 @@ from ftbt.cli.options import (
 @click.option("--say", metavar="WORDS",
               help="What mainnet asks for without a PASS; else you are asked.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@watch_options()
 @click.option("--request-margin", type=float, hidden=True,
               help="Part of the venue's request budget to be used, on localnet.")  # fmt: skip
 def live(**options: Any) -> int:

@@ -10,6 +10,7 @@ from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
 from ftbt.cli.asked import KEYS, experiment_of, flag
 from ftbt.cli.live_keys import key_and_account
+from ftbt.cli.live_place import place_of
 from ftbt.cli.live_state import LIVE
 from ftbt.data.candles import Candles
 from ftbt.data.market import coin_of
@@ -41,7 +42,6 @@ from ftbt.risk.allocation import EQUAL, FIXED, Allocation
 from ftbt.walkforward.ensemble import make_ensemble
 from ftbt.walkforward.inputs import check_words, limits_of
 
-LOCAL_URL = "http://127.0.0.1:3001"
 # What a deployment brings along; asked for beside it, one of the two would not be what trades.
 _DEPLOYED = (
     "strategy", "symbols", "timeframe", "sets", "limits", "no_limits", "allocation", "weights",
@@ -94,7 +94,7 @@ def ask(options: Mapping[str, Any], typed: Ask) -> tuple[LiveConfig, tuple[Check
         warm_from=_time(options["warmup_from"]), until=_time(options["until"]),
         dry_run=dry, on_stop=options["on_stop"],
         bar_options=_bar_options(place, traded.timeframe),
-        request_margin=_margin(options["request_margin"], place),
+        request_margin=request_margin(options["request_margin"], place),
     )  # fmt: skip
     return config, traded.checks
 
@@ -128,13 +128,8 @@ def _endpoint(
     typed: Ask,
 ) -> Endpoint:
     """Return where to trade; real money needs the words."""
-    url = options["url"]
-    if url is not None and network is not Network.LOCALNET:
-        raise ConfigError(f"--url is the address of a local exchange; {network} has its own")
-    if network is Network.LOCALNET:
-        return endpoint(network, mode, local_url=url or LOCAL_URL)
-    if network is Network.TESTNET or mode is Mode.PAPER:
-        return endpoint(network, mode)
+    if network is not Network.MAINNET or mode is Mode.PAPER or options["url"] is not None:
+        return place_of(network, mode, options["url"])
     words = words_for(deployment)
     said = options["say"] or (typed("this was not judged fit for real money", words) or ""
                               if words else "")  # fmt: skip
@@ -235,7 +230,12 @@ def _bar_options(place: Endpoint, timeframe: Timeframe) -> BarOptions | None:
     return BarOptions(fresh_ms=timeframe.ms // 2) if place.is_local else None
 
 
-def _margin(asked: float | None, place: Endpoint) -> float:
+def request_margin(asked: float | None, place: Endpoint) -> float:
+    """Return which part of the exchange's request budget is used.
+
+    Raises:
+        ConfigError: another one than usual, on an exchange that keeps its budget.
+    """
     if asked is None:
         return MARGIN
     if not place.is_local:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from ftbt.cli.live_asked import Ask, ask, rehearsal
 from ftbt.cli.live_view import View, make_view
+from ftbt.cli.watch_options import watch_config
 from ftbt.errors import NetworkError
 from ftbt.hyperliquid.session import Check
 from ftbt.live.runner import LiveRun, interrupts
+from ftbt.live.status import Status
+from ftbt.live.watch import Watch
 
 
 def run(options: Mapping[str, Any], typed: Ask) -> int:
@@ -22,22 +25,44 @@ def run(options: Mapping[str, Any], typed: Ask) -> int:
         Abort: stopped before it began.
     """
     config, checks = ask(options, typed)
+    watched = watch_config(
+        options, deployment=config.deployment, network=str(config.endpoint.network),
+        state=config.state, conceal=config.key.conceal,
+    )  # fmt: skip
     view = make_view(config, as_json=bool(options["as_json"]))
-    session = LiveRun(config, _checked(view), view.status)
-    session.listeners.append(view.event)
-    view.watch(session)
-    for check in checks:
-        view.check(check)
-    try:
-        with interrupts(session, lambda _: view.stopping()), view:
-            session.run()
-    except NetworkError as error:
-        if view.began:
-            raise
-        hint = rehearsal(options["strategy"])
-        raise NetworkError(f"{error}; without a network you can rehearse: {hint}") from error
+    with Watch(watched) as watch:
+        session = LiveRun(config, _checked(view), _both(view.status, watch.show))
+        session.listeners.append(view.event)
+        watch.hear(session)
+        view.watch(session)
+        for check in checks:
+            view.check(check)
+        try:
+            with interrupts(session, lambda _: view.stopping()), view:
+                session.run()
+        except NetworkError as error:
+            if view.began:
+                raise
+            hint = rehearsal(options["strategy"])
+            raise NetworkError(f"{error}; without a network you can rehearse: {hint}") from error
+        except click.Abort:
+            stopped = True  # by a person: no error to be told
+        else:
+            stopped = False
+    if stopped:
+        raise click.Abort
     view.summary()
     return 0
+
+
+def _both(
+    first: Callable[[Status], None], second: Callable[[Status], None]
+) -> Callable[[Status], None]:
+    def show(status: Status) -> None:
+        first(status)
+        second(status)
+
+    return show
 
 
 def _checked(view: View) -> Any:

@@ -33,6 +33,7 @@ COMMANDS = {
     "rehearse": ("ftbt.cli.rehearse", "Trade known candles live, and compare with the back-test."),
     "parity": ("ftbt.cli.parity", "Compare a past session with the back-test on its bars."),
     "alerts": ("ftbt.cli.alerts", "Show what a bot tells its owner, and try whether it arrives."),
+    "verify": ("ftbt.cli.verify", "Try on testnet what could only be assumed."),
     "localnet": ("ftbt.cli.localnet", "Run a local exchange that speaks Hyperliquid's API."),
     "data": ("ftbt.cli.data", "Fetch, import, check and list candles."),
     "size": ("ftbt.cli.size", "Explain how large a position may be."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,7 +74,7 @@ def watch_config(
 
     from ftbt.live.alerts import AlertSettings, load_targets  # noqa: PLC0415
     from ftbt.live.health import HealthConfig  # noqa: PLC0415
-    from ftbt.live.logs import NAME, LogConfig, stderr_is_a_log  # noqa: PLC0415
+    from ftbt.live.logs import NAME, LogConfig  # noqa: PLC0415
     from ftbt.live.secrets import Redactor, environment_secrets  # noqa: PLC0415
     from ftbt.live.watch import WatchConfig  # noqa: PLC0415
 
@@ -91,6 +90,5 @@ def watch_config(
     )  # fmt: skip
     return WatchConfig(
         deployment, network, state, redact, targets,
-        AlertSettings.parse(options["alert"], options["mute"]), health, log,
-        echo=sys.stderr if stderr_is_a_log() else None,
+        AlertSettings.parse(options["alert"], options["mute"]), health, log
     )  # fmt: skip

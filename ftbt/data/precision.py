@@ -48,6 +48,22 @@ def round_price(price: float, size_decimals: int) -> float:
 
 
 @compiled
+def worse_price(price: float, side: float, size_decimals: int) -> float:
+    """Return the valid price nearest to *price* that is no better: up for a buy, down for a sell.
+
+    A price that is valid but for rounding errors stays; NaN stays NaN.
+    """
+    if not price > 0.0:
+        return price
+    scale: float = _TEN[price_decimals(price, size_decimals)]
+    ticks = price * scale
+    hair = min(0.5, ticks * 2e-15 + 1e-9)
+    if side > 0:
+        return math.ceil(ticks - hair) / scale
+    return math.floor(ticks + hair) / scale
+
+
+@compiled
 def floor_size(size: float, size_decimals: int) -> float:
     """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
     scale: float = _TEN[size_decimals]

@@ -10,6 +10,7 @@ is marked as too old to trade on; `DataHealth` says for whom it waits.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -46,12 +47,14 @@ class BarOptions:
         again_s: between an answer and the next question about the same coin; grows while there
             is none (`Pacing`), and starts anew with each connection.
         audit: compare each bar of the stream with REST afterwards.
+        audit_s: so long afterwards: what is decided at its close comes first.
     """
 
     grace_ms: int = 2_500
     fresh_ms: int = 2 * MINUTE_MS
     again_s: float = 1.5
     audit: bool = True
+    audit_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ class MarketData:
         self._questions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._pacing = Pacing(self._options.again_s)
-        self._unaudited: set[str] = set()
+        self._audits: dict[str, float] = {}  # when a coin's newest bar is to be compared
         self._awaited: frozenset[str] = frozenset()
         self._ending = threading.Event()
         self._threads = [
@@ -336,7 +339,7 @@ class MarketData:
         for bar in builder.frame(row, frame.received):
             self._barrier.add(bar)
             if self._options.audit:
-                self._unaudited.add(row.coin)
+                self._audits.setdefault(row.coin, time.monotonic() + self._options.audit_s)
 
     def _learn(self, answer: _Answer) -> None:
         coin = answer.coin
@@ -359,9 +362,9 @@ class MarketData:
         due = [c for c, b in self._builders.items() if b.due(now, self._options.grace_ms)]
         self._awaited = frozenset(due)
         for coin in self.coins:
-            wanted = coin in self._awaited or coin in self._unaudited
-            if wanted and self._pacing.may_ask(coin, moment):
-                self._unaudited.discard(coin)
+            audit = moment >= self._audits.get(coin, math.inf)
+            if (audit or coin in self._awaited) and self._pacing.may_ask(coin, moment):
+                self._audits.pop(coin, None)
                 self._questions.put(coin)
 
     def _publish(self, groups: list[Group], *, live: bool) -> None:

@@ -259,6 +259,11 @@ class LiveBroker(AccountBroker):
         sending = 0 if dispatch is None else dispatch.busy + self.sync.paused
         return self.untold() + len(self._inbox) + doubtful + sending
 
+    @property
+    def at_close(self) -> bool:
+        """Whether this turn has brought bars: strategies are about to decide."""
+        return self._at_close_now
+
     def next(self) -> None:
         """Take in what has arrived, and the bars of a turn that has some."""
         if self._at_close_now:

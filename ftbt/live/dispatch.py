@@ -1,7 +1,9 @@
 """Sends what is to be sent, on threads of its own, and hands back what came of it.
 
-What protects and what opens go out on a thread each, and an action without an answer is settled on
-a thread of its own: a stop waits neither for an entry nor for the outcome of one.
+What protects and what opens go out on threads of their own, several each, and an action without an
+answer is settled on yet another: a stop waits neither for an entry nor for the outcome of one, and
+orders that are decided on together go out together. None of them depends on the order in which they
+arrive: what needs another order to stand is only handed in when it does.
 """
 
 from __future__ import annotations
@@ -109,6 +111,10 @@ class Dispatch(Protocol):
         ...
 
 
+# How many actions of a kind may wait for their answers at once.
+_SENDERS = {"protection": 4, "trades": 4, "look-ups": 1}
+
+
 class Dispatcher:
     """Sends jobs.
 
@@ -123,13 +129,14 @@ class Dispatcher:
         self._sender, self._resolver, self._rest = sender, resolver, rest.once()
         self._deliver = deliver
         self._lines: dict[str, queue.SimpleQueue[Job | None]] = {
-            name: queue.SimpleQueue() for name in ("protection", "trades", "look-ups")
+            name: queue.SimpleQueue() for name in _SENDERS
         }
         self._lock = threading.Lock()
         self._open = 0
         self._threads = [
             threading.Thread(target=self._run, args=(line,), name=name, daemon=True)
             for name, line in self._lines.items()
+            for _ in range(_SENDERS[name])
         ]
         for thread in self._threads:
             thread.start()
@@ -153,8 +160,9 @@ class Dispatcher:
     def close(self, patience_s: float = 20.0) -> None:
         """See `Dispatch.close`."""
         deadline = time.monotonic() + patience_s
-        for line in self._lines.values():
-            line.put(None)
+        for name, line in self._lines.items():
+            for _ in range(_SENDERS[name]):
+                line.put(None)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 

@@ -128,8 +128,8 @@ class Pulse:
             why.append("not started yet")
         else:
             why += [] if status.connected else ["not connected"]
-            why += [] if status.live else ["the market data are old"]
-            why += [status.ready] if status.ready else []
+            old = "" if status.live else "the market data are old"
+            why += [reason] if (reason := status.ready or old) else []
             why += [f"{c} has had no stop for {s:.0f} s" for c, s in status.unprotected.items()]
         return Answer(not why, "ready" if not why else "not ready", tuple(dict.fromkeys(why)))
 
@@ -197,6 +197,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(
         self, config: HealthConfig, answer: Callable[[str], tuple[int, str, bytes]]

@@ -11,7 +11,6 @@ import logging
 import logging.handlers
 import os
 import queue
-import sys
 import threading
 import traceback
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ftbt.errors import InputError, StorageError
 from ftbt.live.secrets import Redactor
@@ -29,8 +28,10 @@ NAME = "log.jsonl"
 _WAITING = 10_000
 _SMALLEST, _LARGEST, _MOST_KEPT = 10_000, 10**10, 1_000
 # What happens at every bar, or stands in the journal in full, is for those who look for it.
-_QUIET = frozenset(("equity", "order", "end", "leg", "moved", "decision", "funding", "alert"))
-_LOUD = frozenset(("alarm", "error", "orphan", "refused"))
+_QUIET = frozenset(
+    ("equity", "order", "end", "leg", "moved", "withdraw", "decision", "funding", "alert")
+)
+_LOUD = frozenset(("alarm", "error", "orphan", "refused", "critical"))
 _LOG = logging.getLogger("ftbt.live")
 
 
@@ -156,13 +157,12 @@ class StructuredLog:
     Args:
         config: where.
         redact: takes secrets out of every text.
-        echo: also write warnings and worse here as plain lines; None: nowhere.
 
     Raises:
         StorageError: the file can't be written.
     """
 
-    def __init__(self, config: LogConfig, redact: Redactor, echo: TextIO | None = None) -> None:
+    def __init__(self, config: LogConfig, redact: Redactor) -> None:
         try:
             config.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = _File(config)
@@ -171,16 +171,12 @@ class StructuredLog:
         self._file.setFormatter(JsonLines(redact))
         records: queue.Queue[Any] = queue.Queue(_WAITING)
         self._waiting = _Waiting(records)
-        handlers: list[logging.Handler] = [self._file]
-        if echo is not None:
-            handlers.append(_Echo(echo, redact))
-        self._listener = logging.handlers.QueueListener(
-            records, *handlers, respect_handler_level=True
-        )
+        self._listener = logging.handlers.QueueListener(records, self._file)
         self._ours, self._root = logging.getLogger("ftbt"), logging.getLogger()
         self._before = self._ours.level
         self._hook = threading.excepthook
         self._ready: str | None = None
+        self._closed = False
         self._ours.setLevel(config.level)
         self._root.addHandler(self._waiting)
         threading.excepthook = self._thread_failed
@@ -211,7 +207,10 @@ class StructuredLog:
         _LOG.error("ended by an error: %s", error, exc_info=error)
 
     def close(self) -> None:
-        """Write what waits and let go of the file."""
+        """Write what waits and let go of the file; closing twice is no harm."""
+        if self._closed:
+            return
+        self._closed = True
         threading.excepthook = self._hook
         self._root.removeHandler(self._waiting)
         self._ours.setLevel(self._before)
@@ -222,26 +221,3 @@ class StructuredLog:
         if args.exc_value is not None and args.exc_type is not SystemExit:
             name = "" if args.thread is None else args.thread.name
             _LOG.error("the thread %s has ended by an error", name, exc_info=args.exc_value)
-
-
-class _Echo(logging.Handler):
-    """Plain lines for the terminal or the service manager's own log."""
-
-    def __init__(self, stream: TextIO, redact: Redactor) -> None:
-        super().__init__(logging.WARNING)
-        self._stream, self._redact = stream, redact
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(f"{record.levelname.lower()}: {self._redact(record.getMessage())}\n")
-            self._stream.flush()
-
-
-def default_log(state: Path) -> LogConfig:
-    """Return the usual log of the state folder *state*."""
-    return LogConfig(state / NAME)
-
-
-def stderr_is_a_log() -> bool:
-    """Tell whether standard error goes to a service manager rather than to a person."""
-    return not sys.stderr.isatty()

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,10 @@ _LOOK_S = 0.25
 _JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
+# Windows has Ctrl-Break in the place of SIGTERM.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,8 @@ class LiveRun:
         config.state.mkdir(parents=True, exist_ok=True)
         self.file = StatusFile(config.state / control.STATUS)
         with (
-            key_held(config, self._tell),
+            # A dry run signs nothing.
+            nullcontext() if config.dry_run else key_held(config.key, config.endpoint, self._tell),
             journal_open(config, self._tell, self._description()) as opened,
         ):
             self.journal, self._earlier = opened
@@ -346,11 +351,8 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
-        trouble, known = self.journal.trouble, self.broker.events.trouble
-        if trouble is not None:
-            known["journal"] = str(trouble)  # nothing new is begun that could not be written down
-        else:
-            known.pop("journal", None)
+        if self.broker.at_close:
+            return  # first the decision; the turn after it tells
         status = self._status()
         self.file.write(status)
         self._show(status)
@@ -517,7 +519,7 @@ def interrupts(run: LiveRun, told: Callable[[int], None] = lambda _: None) -> It
         told(number)
         run.stop()
 
-    before = {one: signal.signal(one, handle) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, handle) for one in _SIGNALS}
     try:
         yield
     finally:

@@ -15,7 +15,6 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 from ftbt.hyperliquid.keys import KEY_VARIABLE, PASSWORD_VARIABLE
 
 STARS = "***"
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 # A name that can be looked up says nothing that is secret; a token in its place has no dot.
 _HOST = re.compile(r"localhost|[a-z0-9-]+(\.[a-z0-9-]+)+", re.IGNORECASE)
 _LONG, _MIXED, _DIGITS = 16, 6, 8
@@ -101,8 +100,3 @@ def _is_token(word: str) -> bool:
 def _forms(word: str) -> set[str]:
     plain = unquote(word)
     return {word, plain, unquote_plus(word), quote(plain, safe=""), quote_plus(plain)}
-
-
-def without_urls(text: str) -> str:
-    """Return *text* with stars for whatever looks like a URL, for text of unknown content."""
-    return _URL.sub(STARS, text)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ftbt.errors import FtbtError
+from ftbt.hyperliquid.keys import AgentKey
+from ftbt.hyperliquid.network import Endpoint
 from ftbt.hyperliquid.session import Check
 from ftbt.live import control
 from ftbt.live.broker import SHORT
@@ -33,21 +35,18 @@ def told(tell: Tell, name: str) -> Iterator[list[str]]:
 
 
 @contextmanager
-def key_held(config: LiveConfig, tell: Tell) -> Iterator[None]:
-    """Have the key for this process alone: two that trade with it would not know of each other.
+def key_held(key: AgentKey, endpoint: Endpoint, tell: Tell) -> Iterator[None]:
+    """Have *key* for this process alone: two that trade with it would not know of each other.
 
     Raises:
         StateLocked: another process has it.
     """
-    if config.dry_run:  # nothing will be signed
-        yield
-        return
-    network = str(config.endpoint.network)
-    if config.endpoint.is_local:  # each local exchange is a network of its own
-        network += "-" + config.endpoint.url.rpartition(":")[2]
+    network = str(endpoint.network)
+    if endpoint.is_local:  # each local exchange is a network of its own
+        network += "-" + endpoint.url.rpartition(":")[2]
     with told(tell, "key") as found:
-        lock = hold_key(config.key.address, network)
-        found.append(f"no other process of this machine trades with {config.key.address}")
+        lock = hold_key(key.address, network)
+        found.append(f"no other process of this machine trades with {key.address}")
     try:
         yield
     finally:

@@ -31,11 +31,6 @@ class ServiceManager:
         self._next = 0.0
         self._ready = False
 
-    @property
-    def listens(self) -> bool:
-        """Whether there is one."""
-        return bool(self._address)
-
     def show(self, status: Status) -> None:
         """Tell that the loop is alive, and what it does."""
         if not self._address or (self._ready and time.monotonic() < self._next):

@@ -2,8 +2,7 @@
 
     with Watch(config) as watch:
         run = LiveRun(live, show=watch.show)
-        run.listeners.append(watch.listener)
-        watch.note = lambda body: run.journal.note("alert", body, durable=False)
+        watch.hear(run)
         run.run()
 
 Nothing here can hold up or end the trading: hooks return at once and raise nothing.
@@ -11,7 +10,6 @@ Nothing here can hold up or end the trading: hooks return at once and raise noth
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -20,15 +18,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from ftbt.data.retry import Retry
+from ftbt.errors import StateLocked
 from ftbt.live.alerts import AlertConfig, Alerts, AlertSettings, Target
+from ftbt.live.alerts.channel import PATIENCE
 from ftbt.live.alerts.limiter import ALERTS
 from ftbt.live.health import HealthConfig, HealthServer
 from ftbt.live.logs import LogConfig, StructuredLog
+from ftbt.live.runner import LiveRun
 from ftbt.live.secrets import Redactor
 from ftbt.live.status import Status
 from ftbt.live.systemd import ServiceManager
 
-_LOG = logging.getLogger("ftbt.live")
+_HURRIED_S = 1.0  # somebody waits at the terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class WatchConfig:
         targets, alerts: where alerts go, and when they are due.
         health: where health is told; None: nowhere.
         log: None: no log is written.
-        echo: where warnings also go as plain lines; None: nowhere.
         bell: see `AlertConfig`.
+        patience: attempts for each alert and target.
         environment: of the service manager.
     """
 
@@ -55,8 +57,8 @@ class WatchConfig:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     health: HealthConfig | None = None
     log: LogConfig | None = None
-    echo: TextIO | None = None
     bell: TextIO | None = None
+    patience: Retry = PATIENCE
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 
@@ -82,11 +84,11 @@ class Watch:
         self.health: HealthServer | None = None
         with ExitStack() as opening:
             if config.log is not None:
-                self._log = StructuredLog(config.log, config.redact, config.echo)
+                self._log = StructuredLog(config.log, config.redact)
                 opening.callback(self._log.close)
             told = AlertConfig(
                 config.deployment, config.network, config.targets, config.alerts,
-                config.state / ALERTS, bell=config.bell,
+                config.state / ALERTS, config.patience, config.bell,
             )  # fmt: skip
             if config.health is not None:
                 self.health = HealthServer(config.health, self.figures)
@@ -96,6 +98,11 @@ class Watch:
             self.alerts = Alerts(told, config.redact)
             opening.callback(self.alerts.close)
             self._closing = opening.pop_all()
+
+    def hear(self, run: LiveRun) -> None:
+        """Hear the events of *run*, and let its journal know of alerts that did not arrive."""
+        run.listeners.append(self.listener)
+        self.note = lambda body: run.journal.note("alert", body, durable=False)
 
     # --- hooks ------------------------------------------------------------------------------------
 
@@ -151,6 +158,9 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, Exception):
+        # Refused because another process does the work: nothing has ended.
+        if isinstance(error, Exception) and not isinstance(error, StateLocked):
             self.failed(error)
+        elif isinstance(error, KeyboardInterrupt):
+            self.alerts.close(_HURRIED_S)
         self.close()

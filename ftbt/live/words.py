@@ -31,7 +31,7 @@ def decision_text(
     if body["refusal"]:
         parts.append(f"- not taken: {REFUSAL_WORDS[Refusal(body['refusal'])]}")
     elif body["action"] == EXIT:
-        parts.append(f"- {_exit_word(body['exit_reason'])}")
+        parts.append(f"- {exit_word(body['exit_reason'])}")
     return " ".join(parts)
 
 
@@ -67,7 +67,8 @@ def _factors(body: Mapping[str, Any]) -> str:
     return " + ".join(f"{name} {value:.3g}" for name, value in own.items())
 
 
-def _exit_word(number: int) -> str:
+def exit_word(number: int) -> str:
+    """Return why a position was left."""
     known = number in [int(one) for one in ExitReason]
     return ExitReason(number).name.lower().replace("_", " ") if known else "exit"
 
@@ -75,7 +76,7 @@ def _exit_word(number: int) -> str:
 def _trade(row: Sequence[float], coin: str) -> str:
     one = dict(zip(TRADE.names or (), row, strict=True))
     risk = "" if one["r"] != one["r"] else f" ({one['r']:+.2f} R)"
-    why = _exit_word(int(one["exit_reason"]))
+    why = exit_word(int(one["exit_reason"]))
     return f"{coin} {_SIDES[int(one['side'])]} closed by {why}: net {one['net']:+,.2f}{risk}"
 
 

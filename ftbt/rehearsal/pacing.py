@@ -18,6 +18,9 @@ from ftbt.rehearsal.faults import PlannedFault
 from ftbt.rehearsal.sitter import Seen, Sitter, ended_early
 
 _POLL_S = 0.0005
+# After a fault the process may have missed what would have told it the time; then, as anywhere,
+# the market does not wait.
+_BLIND_S = 5.0
 # Where in a bar of the path the market trades next after its open.
 _NEXT_TRADE = 0.3
 
@@ -55,6 +58,7 @@ class Paced:
         stops: how often the market stood still for the process.
         waited_s: how long in all; `moved_s` what the market itself took.
         quiet: opens at which a coin did not trade, so that the market had to go on a little.
+        blind: how often it had to go on after faults, before the process had followed.
         struck: (market ms, name) of injected faults.
     """
 
@@ -63,6 +67,7 @@ class Paced:
     waited_s: float = 0.0
     moved_s: float = 0.0
     quiet: int = 0
+    blind: int = 0
     struck: tuple[tuple[int, str], ...] = ()
 
 
@@ -127,7 +132,7 @@ class Pacer:
             moved = self._move(self.end)
             if moved.stopped == "bar" and moved.market in self.span.quiet:
                 moved = self._prove(moved)
-            self._settle(moved)
+            moved = self._settle(moved)
             if moved.market >= self.end or moved.stopped == "end":
                 return self.paced
 
@@ -139,15 +144,20 @@ class Pacer:
         self.paced.moved_s += time.monotonic() - began
         return moved
 
-    def _settle(self, moved: Moved) -> None:
-        """Wait until the process has taken in everything up to now."""
+    def _settle(self, moved: Moved) -> Moved:
+        """Wait until the process has taken in everything up to now, and return where that is."""
         began = time.monotonic()
         self.paced.stops += 1
         # At the open of a bar the one before it is known; inside it no other one is.
         closed = moved.market // self.step * self.step - self.step
-        fills = moved.fills
+        fills, still = moved.fills, began
         while True:
             seen = self.sitter.seen()
+            if self.paced.struck and time.monotonic() - still > _BLIND_S:
+                still = time.monotonic()
+                moved = self._go_on(moved)
+                fills = max(fills, moved.fills)
+                closed = moved.market // self.step * self.step - self.step
             if seen is not None and _done(seen, closed, fills, self.begin):
                 # Orders sent meanwhile may have filled at once.
                 now = self.net.fills_of(self.user)
@@ -161,6 +171,7 @@ class Pacer:
         self.paced.waited_s += time.monotonic() - began
         if closed >= self.begin:
             self._note(closed, moved, seen)
+        return moved
 
     def _note(self, closed: int, moved: Moved, seen: Seen) -> None:
         self.paced.reached_ms = closed + self.step
@@ -173,6 +184,12 @@ class Pacer:
         """Let the other coins trade once more: time proves the bar of a coin that does not."""
         self.paced.quiet += 1
         return self._move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
+
+    def _go_on(self, moved: Moved) -> Moved:
+        """Let the market trade on for a moment although the process has not followed."""
+        self.paced.blind += 1
+        until = moved.market + int(self.span.path_ms * _NEXT_TRADE)
+        return self._move(min(until, self.end))
 
     def _check(self, began: float, closed: int, fills: int, seen: Seen | None) -> None:
         if not self.sitter.running:

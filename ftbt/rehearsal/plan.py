@@ -94,17 +94,22 @@ class Plan:
             found.update(np.intersect1d(opens, idle).tolist())
         return frozenset(found)
 
-    def back_test(self, end_ms: int | None = None) -> Result:
-        """Return what the strategies do on the bars that close up to *end_ms* (all by default).
+    def back_test(self, end_ms: int | None = None, begin_ms: int | None = None) -> Result:
+        """Return what the strategies do on the bars.
+
+        Args:
+            end_ms: close of the last bar; None: of all.
+            begin_ms: open of the first bar that is decided on; None: the plan's.
 
         Raises:
             InputError: fewer than two bars are left.
         """
         end = self.end_ms if end_ms is None else min(end_ms, self.end_ms)
-        stop = int(np.searchsorted(self.markets[0].candles.time, end))
-        if stop - self.warmup < LEAST_BARS:
+        begin = self.begin_ms if begin_ms is None else begin_ms
+        first, stop = (int(x) for x in np.searchsorted(self.markets[0].candles.time, [begin, end]))
+        if stop - first < LEAST_BARS:
             raise InputError(f"no bar has closed by {show_ms(end)}: nothing to compare with")
-        cut = [Stretch(_slice(market, 0, stop), self.warmup) for market in self.markets]
+        cut = [Stretch(_slice(market, 0, stop), first) for market in self.markets]
         return run_portfolio(self.sleeves, cut, self.settings, allocation=self.allocation)
 
 

@@ -23,6 +23,8 @@ from ftbt.rehearsal.plan import Plan
 from ftbt.rehearsal.sitter import LIVE, Sitter, live_process, until_ready
 
 JOURNAL = "journal.db"
+# Budgets run by the wall clock, in which a whole week passes in minutes.
+NO_BUDGET = "10000"
 _READY_S = 180.0
 _OVER_S = 60.0
 
@@ -61,7 +63,7 @@ def live_words(
         "--symbol", ",".join(plan.symbols), "--timeframe", plan.timeframe.text,
         "--capital", repr(plan.settings.capital), "--state", str(state),
         "--warmup-from", from_ms(plan.first_ms).isoformat(),
-        "--until", from_ms(plan.end_ms).isoformat(), *asked,
+        "--until", from_ms(plan.end_ms).isoformat(), "--request-margin", NO_BUDGET, *asked,
     ]  # fmt: skip
 
 
@@ -73,7 +75,8 @@ def exchange_options(plan: Plan) -> Options:
     return Options(
         symbols=plan.symbols,
         timeframe=plan.timeframe.text,
-        begin=from_ms(plan.begin_ms).isoformat(),
+        # The bar before is the first to be decided on: its close is proved by the first trade.
+        begin=from_ms(plan.begin_ms + plan.timeframe.ms).isoformat(),
         paused=True,
         settings=plan.settings,
         limits=False,
@@ -148,7 +151,7 @@ def _compare(plan: Plan, state: Path, paced: Paced, failure: BaseException | Non
         record = read_record(reader.events(kinds=KINDS))
     faults = tuple(Fault(*one) for one in paced.struck)
     notes = _notes(plan, paced, failure)
-    expected = plan.back_test(paced.reached_ms)
+    expected = plan.back_test(paced.reached_ms, int(record.result.time[0]))
     return compare_record(expected, record, plan.markets, faults, notes)
 
 
@@ -158,6 +161,8 @@ def _notes(plan: Plan, paced: Paced, failure: BaseException | None) -> list[str]
         notes.append("no detail bars: the path inside a bar is a guess on both sides")
     if paced.quiet:
         notes.append(f"at {paced.quiet} opens a coin did not trade: decided when others had again")
+    if paced.blind:
+        notes.append(f"after faults the market went on {paced.blind} times before it was followed")
     if failure is not None:
         notes.append(f"ended early, after the bar that closed {show_ms(paced.reached_ms)}")
     return notes

@@ -107,9 +107,11 @@ def test_stop_limit_inside_the_bar(trigger, limit, close, expected):
 
 def test_slippage_is_always_against_the_order():
     """A buy pays more and a sell gets less, by the fraction of the price."""
-    assert f.slipped(1, 200.0, 0.01) == 202.0
-    assert f.slipped(-1, 200.0, 0.01) == 198.0
-    assert f.slipped(1, 200.0, 0.0) == 200.0
+    assert f.slipped(1, 200.0, 0.01, 3) == 202.0
+    assert f.slipped(-1, 200.0, 0.01, 3) == 198.0
+    assert f.slipped(1, 200.123456, 0.0, 3) == 200.123456
+    assert f.slipped(1, 200.0, 0.00012, 3) == 200.03
+    assert f.slipped(-1, 200.0, 0.00012, 3) == 199.97
 
 
 def test_liquidation_by_hand():

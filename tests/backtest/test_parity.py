@@ -115,6 +115,7 @@ def test_engines_agree_on_long_markets():
         Refusal.POSITIONS,  # of several symbols
         Refusal.ONE_PER_SYMBOL,
         Refusal.RISK_PER_TRADE,  # of a user's own orders
+        Refusal.NOT_LIVE,
     }
     assert refused == {words for rule, words in REFUSAL_WORDS.items() if rule not in elsewhere}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -159,7 +160,7 @@ def test_examples_of_the_help_texts_parse():
     for example in found:
         text = re.sub(r"\s+", " ", example).partition(" (or")[0].partition(" >>")[0]
         try:
-            parse(text.split())
+            parse(shlex.split(text))
         except click.ClickException as error:
             pytest.fail(f"{text}: {error.format_message()}")
 

@@ -9,8 +9,8 @@ from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.errors import ConfigError
 from ftbt.live.alerts.model import MEANINGS, Level, Topic
 from ftbt.live.alerts.rules import Rules
-from ftbt.live.alerts.settings import RANGES, AlertSettings
 from ftbt.live.alerts.settings import MEANINGS as THRESHOLDS
+from ftbt.live.alerts.settings import RANGES, AlertSettings
 from ftbt.strategy.records import Refusal
 
 SESSION = {
@@ -22,7 +22,7 @@ SESSION = {
 DECISION = {
     "bar": 20_000 * DAY_MS, "strategy": 0, "side": -1, "action": 1, "refusal": 0,
     "confidence": 82.0, "reason": 1, "exit_reason": 0, "prices": {"entry": 10.0, "stop": 11.0},
-    "size": 2.0, "factors": {"trend": 20.0, "volume": 0.0},
+    "size": 2.0, "factors": {"short_trend": 20.0, "long_trend": 10.0, "short_volume": 0.0},
 }  # fmt: skip
 
 
@@ -90,7 +90,9 @@ def test_a_closed_trade_tells_profit_and_reason_and_its_fill_is_not_told_again()
         "2 at 100, out at 103 (target1)", "profit +5.50 USDC (+1.38 R), fees and funding 0.50",
     ]  # fmt: skip
     assert one.tick(60.0) == []
-    (lost,) = one.event("trade", trade(net=-4.0, r=-1.0), "ETH", 61.0)
+    one.event("fill", fill(2.0, 100.0), "ETH", 60.9)
+    opened, lost = one.event("trade", trade(net=-4.0, r=-1.0), "ETH", 61.0)
+    assert opened.title == "ETH opened: 2 at 100"
     assert (lost.level, lost.title) == (Level.INFO, "ETH long closed: -4.00 USDC")
 
 
@@ -121,8 +123,9 @@ def test_start_stop_and_failure_are_told():
     assert (start.topic, start.title) == (Topic.START, "started on testnet")
     assert "Sweep on BTC, ETH, 15m" in start.text
     assert "capital 500.00" in start.text
+    one.event("fill", fill(0.5, 100.0), "BTC", 0.9)
     stop = one.event("stop", {"positions": {"BTC": -0.5}, "policy": "keep"}, "", 1.0)
-    assert said(stop) == [(Topic.STOP, "ended: BTC -0.5")]
+    assert said(stop) == [(Topic.FILL, "BTC opened: 0.5 at 100"), (Topic.STOP, "ended: BTC -0.5")]
     failed = one.failed("StorageFull: no room")
     assert (failed.topic, failed.level) == (Topic.FAILURE, Level.CRITICAL)
     assert "StorageFull: no room" in failed.text
@@ -168,9 +171,9 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
     one = rules()
     one.event("session", SESSION, "", 0.0)
     (told,) = one.event("decision", DECISION, "BTC", 0.0)
-    assert told.title == "BTC short setup, confidence 82"
+    assert told.title == "BTC short setup, confidence 82.0"
     assert told.text.splitlines() == [
-        "entry 10, stop 11", "reason: low", "factors: trend 20", "taken with size 2",
+        "BTC enters short (confidence 82, low: trend 20)", "entry 10, stop 11, size 2",
     ]  # fmt: skip
     assert one.event("decision", {**DECISION, "confidence": 70.0}, "BTC", 0.0) == []
     refused = {**DECISION, "refusal": int(Refusal.POSITIONS), "size": 0.0}
@@ -181,9 +184,15 @@ def test_a_setup_above_the_threshold_is_told_with_its_reasons():
 @pytest.mark.parametrize(
     ("kind", "body", "topic", "words"),
     [
-        ("alarm", {"what": "account stream", "text": "it is down"}, Topic.TROUBLE, "account stream"),
+        (
+            "alarm",
+            {"what": "account stream", "text": "it is down"},
+            Topic.TROUBLE,
+            "account stream",
+        ),
         ("error", {"what": "place", "error": "no answer"}, Topic.TROUBLE, "BTC place"),
         ("orphan", {"cloid": "0x1"}, Topic.TROUBLE, "stood for nothing"),
+        ("critical", {"what": "no stop", "text": "BTC"}, Topic.CRITICAL, "no stop"),
         ("note", {"text": "carried on from 12 events"}, Topic.RECOVERY, "after a restart"),
         ("note", {"text": "asked to stop", "by": "ada (pid 3)"}, Topic.HALT, "asked to stop"),
     ],
@@ -195,7 +204,9 @@ def test_what_the_journal_notes_is_told(kind, body, topic, words):
     assert words in told.title
 
 
-@pytest.mark.parametrize("kind", ["leg", "end", "moved", "funding", "refusal", "alert", "note"])
+@pytest.mark.parametrize(
+    "kind", ["leg", "end", "moved", "withdraw", "foreign", "funding", "refusal", "alert", "note"]
+)
 def test_everyday_events_are_no_alerts(kind):
     """What happens all the time is not told, nor is an alert about an alert."""
     body = {"text": "nothing", "paid": 1.0, "order": 1}
@@ -271,9 +282,7 @@ def test_a_loop_that_says_nothing_is_told_but_not_after_the_end():
     assert one.tick(1_059.0) == []
     (told,) = one.tick(1_061.0)
     assert (told.topic, told.level) == (Topic.SILENCE, Level.CRITICAL)
-    assert said(one.status(status(), 1_100.0)) == [
-        (Topic.RECOVERY, "the loop is back after 100 s")
-    ]
+    assert said(one.status(status(), 1_100.0)) == [(Topic.RECOVERY, "the loop is back after 100 s")]
     one.status(status(over=True), 1_101.0)
     assert one.tick(9_000.0) == []
 

@@ -79,7 +79,7 @@ class Follower:
         self.opened[row["s"]] = opened
         if int(row["n"]) > 1:  # time has passed: a coin without a frame had no trade
             self.opened = {coin: max(opened, at) for coin, at in self.opened.items()}
-        if min(self.opened.values()) > before > 0:
+        if min(self.opened.values()) > before:
             self.close_of(min(self.opened.values()), float(row["c"]))
 
     def close_of(self, now: int, price: float) -> None:

@@ -44,12 +44,14 @@ class Fills:
         if len(self._sides) > 1_000:
             del self._sides[next(iter(self._sides))]
 
-    def trade(self, body: Mapping[str, Any], coin: str) -> Alert:
-        """Return the alert of a trade that is over; what closed it is told with it."""
+    def trade(self, body: Mapping[str, Any], coin: str) -> list[Alert]:
+        """Return the alert of a trade that is over, after that of its entry if it is still due.
+
+        What closed it is told with it.
+        """
         trade = trade_values(body["row"])
-        for order in [one for one in self._parts if one[0] == coin]:
-            if self._parts[order].leg != Leg.ENTRY:
-                del self._parts[order]
+        parts = [(key, self._parts.pop(key)) for key in list(self._parts) if key[0] == coin]
+        told = [self._told(key, part) for key, part in parts if part.leg == Leg.ENTRY]
         self._closing.add(coin)  # the journal has the fill that closed it next
         won = trade["net"] > 0.0
         level = Level.GOOD if won else Level.INFO
@@ -57,7 +59,7 @@ class Fills:
             level = Level.CRITICAL
         title = f"{coin} {side_word(trade['side'])} closed: {money(trade['net'])}"
         key = f"trade {coin} {trade['entry_time']:.0f} {trade['exit_time']:.0f}"
-        return Alert(Topic.FILL, level, key, title, trade_text(trade))
+        return [*told, Alert(Topic.FILL, level, key, title, trade_text(trade))]
 
     def fill(self, body: Mapping[str, Any], coin: str, now: float) -> None:
         """Take a fill in."""

@@ -29,6 +29,7 @@ class Topic(StrEnum):
     RECOVERY = "recovery"
     TROUBLE = "trouble"
     HALT = "halt"
+    CRITICAL = "critical"
     PROTECTION = "protection"
     SILENCE = "silence"
     DAILY = "daily"
@@ -48,6 +49,7 @@ MEANINGS = {
     Topic.RECOVERY: "what was told before is over, or a session carries on after a restart",
     Topic.TROUBLE: "something is wrong with the account or an order",
     Topic.HALT: "the owner has halted the deployment",
+    Topic.CRITICAL: "positions could not be relied upon to be protected: halted, and why",
     Topic.PROTECTION: "a position has had no working stop for too long",
     Topic.SILENCE: "the loop that trades has said nothing for too long",
     Topic.DAILY: "the day at midnight UTC: equity, trades, costs, trouble",

@@ -5,7 +5,7 @@ Nothing here waits, sends or remembers beyond the process; times are of one mono
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ftbt.data.timeframe import DAY_MS
@@ -14,9 +14,9 @@ from ftbt.live.alerts.fills import Fills
 from ftbt.live.alerts.model import Alert, Level, Topic
 from ftbt.live.alerts.settings import AlertSettings
 from ftbt.live.alerts.states import States
-from ftbt.live.alerts.words import positions_text, refusal_word, setup_text, side_word
+from ftbt.live.alerts.words import positions_text, setup_text, side_word
 from ftbt.live.status import Status
-from ftbt.strategy.records import Refusal
+from ftbt.strategy.records import REFUSAL_WORDS, Refusal
 
 # What the limits remember once one of them is reached, see `ftbt.risk.limits`.
 _BREAKERS = {
@@ -35,7 +35,7 @@ class Rules:
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
         self._fills, self._day, self._states = Fills(), Day(), States(settings)
-        self._reasons: list[Sequence[str]] = []
+        self._strategies: list[Mapping[str, Any]] = []
         self._refusals: list[str] = []
         self._open: set[str] = set()  # breakers that were told
         self._full_day = -1  # the day on which the limit of trades was told
@@ -49,13 +49,15 @@ class Rules:
             self._refusals.clear()
             self._fills.fill(body, coin, now)
         elif kind == "trade":
-            return [self._fills.trade(body, coin)]
+            return self._fills.trade(body, coin)
         elif kind == "refused":
             return self._refused(body, coin)
         elif kind == "decision":
             return self._decision(body, coin)
         elif kind == "equity":
             return self._limits(body.get("limits", {}))
+        elif kind == "stop":
+            return [*self.rest(now), self._stopped(body)]
         else:
             found = self._plain(kind, body, coin)
             return [] if found is None else [found]
@@ -86,12 +88,9 @@ class Rules:
     def _plain(self, kind: str, body: Mapping[str, Any], coin: str) -> Alert | None:
         if kind == "session":
             return self._started(body)
-        if kind == "stop":
-            self._states.ended()
-            held = positions_text(body["positions"])
-            return Alert(
-                Topic.STOP, Level.INFO, "stop", f"ended: {held}", f"policy: {body['policy']}"
-            )
+        if kind == "critical":
+            text = f"{body['text']}\nhalted: ftbt status, and ftbt resume once it is mended"
+            return Alert(Topic.CRITICAL, Level.CRITICAL, "critical", f"{body['what']}", text)
         if kind == "alarm":
             self._states.troubled()
             text = f"{body['text']}\nnothing is opened until this is over"
@@ -106,8 +105,13 @@ class Rules:
             return Alert(Topic.TROUBLE, Level.WARNING, f"orphan {coin}", title)
         return self._noted(body) if kind == "note" else None
 
+    def _stopped(self, body: Mapping[str, Any]) -> Alert:
+        self._states.ended()
+        title = f"ended: {positions_text(body['positions'])}"
+        return Alert(Topic.STOP, Level.INFO, "stop", title, f"policy: {body['policy']}")
+
     def _started(self, body: Mapping[str, Any]) -> Alert:
-        self._reasons = [one.get("reasons", ()) for one in body["strategies"]]
+        self._strategies = list(body["strategies"])
         names = ", ".join(str(one["name"]) for one in body["strategies"])
         capital = body["settings"].get("capital", 0.0)
         lines = [
@@ -148,15 +152,15 @@ class Rules:
         day = int(body["bar"]) // DAY_MS
         if rule == Refusal.TRADES_PER_DAY and day != self._full_day:
             self._full_day = day
-            title = f"entries are refused until midnight UTC: {refusal_word(rule)}"
+            title = (
+                f"entries are refused until midnight UTC: {REFUSAL_WORDS[Refusal.TRADES_PER_DAY]}"
+            )
             found.append(Alert(Topic.BREAKER, Level.WARNING, f"trades of day {day}", title))
         confidence = float(body["confidence"])
         if body["side"] and confidence > self._settings.confidence:
-            at = int(body["strategy"])
-            reasons = self._reasons[at] if at < len(self._reasons) else ()
-            title = f"{coin} {side_word(body['side'])} setup, confidence {confidence:.0f}"
-            key = f"setup {coin} {at} {body['bar']}"
-            text = setup_text(body, reasons)
+            title = f"{coin} {side_word(body['side'])} setup, confidence {confidence:.1f}"
+            key = f"setup {coin} {body['strategy']} {body['bar']}"
+            text = setup_text(body, coin, self._strategies)
             found.append(Alert(Topic.SETUP, Level.INFO, key, title, text))
         return found
 

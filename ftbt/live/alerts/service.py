@@ -107,6 +107,7 @@ class Alerts:
         self._events: queue.Queue[_Event | Alert | None] = queue.Queue(_MOST_EVENTS)
         self._status: tuple[Status, float] | None = None
         self._overflow = 0
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
         self._thread.start()
 
@@ -144,7 +145,10 @@ class Alerts:
         return found
 
     def close(self, patience_s: float = 20.0) -> None:
-        """Tell what is left to tell, and end, within *patience_s*."""
+        """Tell what is left to tell, and end, within *patience_s*; closing twice is no harm."""
+        if self._closed:
+            return
+        self._closed = True
         until = time.monotonic() + patience_s
         with suppress(queue.Full):
             self._events.put(None, timeout=patience_s)

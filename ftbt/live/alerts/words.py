@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ftbt.backtest.result import TRADE, ExitReason
-from ftbt.strategy.records import REFUSAL_WORDS, Refusal
+from ftbt.backtest.result import TRADE
+from ftbt.live.words import decision_text, exit_word
 
 _NAMES = TRADE.names or ()
 
@@ -27,47 +27,23 @@ def money(amount: float) -> str:
     return f"{amount:+,.2f} USDC"
 
 
-def exit_word(reason: float) -> str:
-    """Return why a trade ended."""
-    try:
-        return ExitReason(int(reason)).name.lower().replace("_", " ")
-    except ValueError:
-        return "unknown reason"
-
-
 def trade_text(trade: Mapping[str, float]) -> str:
     """Return a closed trade: size, prices, profit, why it ended."""
     r = "" if math.isnan(trade["r"]) else f" ({trade['r']:+.2f} R)"
     paid = trade["fees"] + trade["funding"]
     return (
         f"{trade['size']:g} at {trade['entry_price']:g}, out at {trade['exit_price']:g}"
-        f" ({exit_word(trade['exit_reason'])})\n"
+        f" ({exit_word(int(trade['exit_reason']))})\n"
         f"profit {money(trade['net'])}{r}, fees and funding {paid:,.2f}"
     )
 
 
-def setup_text(body: Mapping[str, Any], reasons: Sequence[str]) -> str:
-    """Return a decision: prices, the factors of its confidence, whether it was taken."""
+def setup_text(body: Mapping[str, Any], coin: str, strategies: Sequence[Mapping[str, Any]]) -> str:
+    """Return a decision: what is made of it and why, its prices and its size."""
+    lines = [decision_text({**body, "coin": coin}, strategies)] if strategies else []
     prices = ", ".join(f"{name} {value:g}" for name, value in body["prices"].items())
-    lines = [prices] if prices else []
-    at = int(body["reason"])
-    if 0 <= at < len(reasons):
-        lines.append(f"reason: {reasons[at]}")
-    factors = [f"{k} {v:.0f}" for k, v in body.get("factors", {}).items() if v and v == v]
-    if factors:
-        lines.append(f"factors: {', '.join(factors)}")
-    refusal = int(body["refusal"])
-    taken = f"taken with size {body['size']:g}" if body["size"] else "no order"
-    lines.append(f"not taken: {refusal_word(refusal)}" if refusal else taken)
-    return "\n".join(lines)
-
-
-def refusal_word(rule: int) -> str:
-    """Return a rule's name in words."""
-    try:
-        return REFUSAL_WORDS[Refusal(rule)]
-    except (ValueError, KeyError):
-        return f"rule {rule}"
+    size = f", size {body['size']:g}" if body["size"] else ""
+    return "\n".join([*lines, *([f"{prices}{size}"] if prices else [])])
 
 
 def positions_text(held: Mapping[str, float]) -> str:
