@@ -7,7 +7,6 @@ is carried into the books at once, and told to them at the next close.
 from __future__ import annotations
 
 import collections
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -122,7 +121,7 @@ class LiveBroker(AccountBroker):
         self.untold: Callable[[], int] = int  # how much that is
         self.decision: dict[str, Any] = {}
         self._inbox: collections.deque[Event | Done] = collections.deque()
-        self._arrived = threading.Lock()
+        self._later: list[Funding] = []
         self._at_close_now = False  # this turn brought bars: strategies are about to be asked
         self._bare: dict[str, float] = {}
         self._closes: list[list[float]] = []
@@ -268,6 +267,9 @@ class LiveBroker(AccountBroker):
         """Take in what has arrived, and the bars of a turn that has some."""
         if self._at_close_now:
             self.decided_bar = self.clock[-1]
+            due = [paid for paid in self._later if not self._is_of_next(paid)]
+            self._later = [paid for paid in self._later if paid not in due]
+            self._inbox.extend(due)
         self._inbox.extend(self.pull())
         while self._inbox:
             with self._together():
@@ -303,11 +305,19 @@ class LiveBroker(AccountBroker):
         elif isinstance(event, OrderReport):
             self.events.report(event)
         elif isinstance(event, Funding):
-            self.events.funding(event)
+            # A payment on the hour may be told before the bar that closes on the hour.
+            if self._is_of_next(event):
+                self._later.append(event)
+            else:
+                self.events.funding(event)
         elif isinstance(event, Truth):
             self.events.truth(event)
         elif isinstance(event, Broken):
             self.events.alarm(DOWN, f"the account's stream is down: {event.reason}")
+
+    def _is_of_next(self, paid: Funding) -> bool:
+        """Tell whether a payment comes after the close of the bar that is to be decided next."""
+        return bool(self.clock) and paid.time >= self.clock[-1] + 2 * self.step
 
     # --- bars -------------------------------------------------------------------------------------
 
