@@ -41,6 +41,7 @@ from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.risk.allocation import Allocation
+from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve
 
@@ -239,6 +240,9 @@ class LiveRun:
     def _begin(self) -> None:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
+        for one in self.cerebro.runningstrats:
+            if isinstance(one, SetupStrategy):
+                one.prepare()
         restoring = Restoring(broker, self.cerebro.runningstrats)
         carried = restoring.run(self.journal.events(kinds=KINDS))
         since, paid_since = self._before.since(session.market_clock.now(), restoring)
