@@ -1,9 +1,10 @@
 """The official SDK (0.24.0), and the only module that imports it: it is not typed.
 
-Taken from it are the forms of the info requests, the msgpack hash and the EIP-712 signature. Not
-taken are its order methods (they make the nonce inside, so that nothing can be written down before
-it is sent), its WebSocket (it never reconnects), and its HTTP calls (they wait for ever unless
-told otherwise, and fail on some of the venue's own errors).
+Taken from it are the forms of the info requests and the msgpack hash. The EIP-712 digest over that
+hash is made here, since all of it but 32 bytes is the same each time; tests hold it to the
+signature of the SDK. Not taken are its order methods (they make the nonce inside, so that nothing can be
+written down before it is sent), its WebSocket (it never reconnects), and its HTTP calls (they wait
+for ever unless told otherwise, and fail on some of the venue's own errors).
 """
 
 from __future__ import annotations
@@ -12,11 +13,24 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from eth_utils.conversions import to_hex
+from eth_utils.crypto import keccak
 from hyperliquid.info import Info
-from hyperliquid.utils.signing import sign_agent, sign_l1_action
+from hyperliquid.utils.signing import action_hash, sign_agent
 from hyperliquid.utils.types import Cloid
 
 Post = Callable[[str, dict[str, Any]], Any]
+
+# EIP-712, https://eips.ethereum.org/EIPS/eip-712: the domain and types of the venue's L1 actions.
+_DOMAIN = keccak(
+    keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+    + keccak(b"Exchange")
+    + keccak(b"1")
+    + (1337).to_bytes(32, "big")
+    + bytes(32)
+)
+_AGENT = keccak(b"Agent(string source,bytes32 connectionId)")
+_MAINNET, _TESTNET = keccak(b"a"), keccak(b"b")
 
 
 class InfoRequests(Info):
@@ -56,8 +70,10 @@ def signature(
     mainnet: bool,
 ) -> dict[str, Any]:
     """Return `{r, s, v}` of *account* (an eth-account) over an L1 action."""
-    made: dict[str, Any] = sign_l1_action(account, action, vault, nonce, expires_after, mainnet)
-    return made
+    found: bytes = action_hash(action, vault, nonce, expires_after)
+    agent = keccak(_AGENT + (_MAINNET if mainnet else _TESTNET) + found)
+    signed = account.unsafe_sign_hash(keccak(b"\x19\x01" + _DOMAIN + agent))
+    return {"r": to_hex(signed.r), "s": to_hex(signed.s), "v": signed.v}
 
 
 def approval(account: Any, action: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
 from ftbt.live.words import held_text
 from ftbt.risk.allocation import Allocation
+from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve, warmup_bars
 
@@ -289,6 +290,9 @@ class LiveRun:
     def _begin(self) -> None:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
+        for one in self.cerebro.runningstrats:
+            if isinstance(one, SetupStrategy):
+                one.prepare()
         restoring = Restoring(broker, self.cerebro.runningstrats)
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))

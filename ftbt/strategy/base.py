@@ -152,6 +152,13 @@ class SetupStrategy(bt.Strategy):
         self._check_made()
         return *self.setup.heard(bars, self._packed[0]), self._common
 
+    def prepare(self) -> None:
+        """Load all that a decision needs, without deciding: compiling it can take seconds."""
+        view, intent = np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0]
+        self.broker.fill_view(self, view)
+        setup = self._setup_now(len(self) - 1)
+        decide(view, setup, self._bar[0], self._common[0], self._rules[0], intent)
+
     def resume(self, entry: Any, leaving: Any, asked: int, filled: int) -> None:
         """Go on with an entry of an earlier process.
 

@@ -11,8 +11,10 @@ import traceback
 import pytest
 from client_kit import agent_key
 from eth_account import Account
+from hyperliquid.utils.signing import sign_l1_action
 
 from ftbt.errors import ConfigError
+from ftbt.hyperliquid import sdk
 from ftbt.hyperliquid.keys import (
     FILE_VARIABLE,
     KEY_VARIABLE,
@@ -131,3 +133,20 @@ def test_equal_keys_are_those_of_one_address():
     """Two loads of a key are equal, other keys are not."""
     assert load_key({KEY_VARIABLE: SECRET}) == load_key({KEY_VARIABLE: "0x" + SECRET})
     assert len({load_key({KEY_VARIABLE: SECRET}), agent_key("another")}) == 2
+
+
+@pytest.mark.parametrize("mainnet", [True, False])
+@pytest.mark.parametrize("vault", [None, "0x" + "5e" * 20])
+@pytest.mark.parametrize("expires", [None, 1_700_000_015_000])
+def test_a_signature_is_the_official_sdks(mainnet, vault, expires):
+    """Our shorter way to the digest ends in the very signature of the SDK, for any action."""
+    wallet = Account.from_key("0x" + "42" * 32)
+    for number in range(20):
+        action = {
+            "type": "order", "grouping": "na",
+            "orders": [{"a": number, "b": True, "p": "1670.1", "s": "0.0147", "r": False,
+                        "t": {"limit": {"tif": "Ioc"}}, "c": f"0x{number:032x}"}],
+        }  # fmt: skip
+        nonce = 1_700_000_000_000 + number
+        ours = sdk.signature(wallet, action, vault, nonce, expires, mainnet=mainnet)
+        assert ours == sign_l1_action(wallet, action, vault, nonce, expires, mainnet)
