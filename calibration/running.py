@@ -101,9 +101,7 @@ class _Worker:
     process that it did not start again (CPython issue 115634).
     """
 
-    def __init__(
-        self, groups: Sequence[Sequence[Task]], rows: Rows, evidence: Path | None
-    ) -> None:
+    def __init__(self, groups: Sequence[Sequence[Task]], rows: Rows, evidence: Path | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._told, tells = context.Pipe(duplex=False)
         self.process = context.Process(target=_work, args=(groups, rows, evidence, tells))

@@ -9,7 +9,7 @@ from typing import Any
 from ftbt.data.timeframe import show_ms
 from ftbt.live.runner import LiveRun
 from ftbt.live.status import Status
-from ftbt.live.words import decision_text
+from ftbt.live.words import decision_text, held_text
 from ftbt.strategy.records import REFUSAL_WORDS, Refusal
 
 Strategies = list[dict[str, Any]]
@@ -112,10 +112,18 @@ def summary_of(run: LiveRun) -> Summary:
         trades=len(trades), wins=int((trades["net"] > 0.0).sum()),
         net=float(trades["net"].sum()), fees=float(fills["fee"].sum()),
         funding=float(trades["funding"].sum()), fills=len(fills), equity=desk.equity(),
-        refused=dict(words.most_common()), stays=run.held(),
+        refused=dict(words.most_common()), stays=_stays(run),
         waits=sum(1 for _ in run.broker.legs.all_alive()),
         journal=str(run.config.state / "journal.db"),
     )  # fmt: skip
+
+
+def _stays(run: LiveRun) -> list[str]:
+    bare = run.broker.unprotected()
+    held = [book for book in run.broker.coins.values() if book.size]
+    return [
+        held_text(book) + (" - NO STOP STANDS THERE" if book.coin in bare else "") for book in held
+    ]
 
 
 def summary_lines(found: Summary) -> list[str]:

@@ -27,6 +27,8 @@ Answer = TypeVar("Answer")
 _SHAPE_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 _SUCCESSES_PER_REFILL = 10
 
+_MOST_DOUBLINGS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -57,7 +59,8 @@ class Retry:
 
         Half of the wait is fixed, half is jitter: it never shrinks to nothing.
         """
-        full = min(self.cap_s, self.base_s * 2.0 ** (failures - 1))
+        # After hours of outage the power itself would be beyond any float.
+        full = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
         return full * (0.5 + 0.5 * jitter)
 
 

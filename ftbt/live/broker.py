@@ -83,7 +83,7 @@ class LiveBroker(AccountBroker):
     Attributes:
         events, sync, legs: what the exchange tells, what it is asked for, what stands there.
         warm: bars at the front that only warm the lines up.
-        caught_up: open of a bar (ms) that is decided on although it came with the history.
+        caught_up: open of a bar (ms) that may be traded on although it came with the history.
         halted_by: why nothing may be opened any more by an order of the owner; empty: nothing.
     """
 

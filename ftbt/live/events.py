@@ -36,6 +36,8 @@ _NOT_ITS_FAULT = (
 _TAKEN = (State.RESTING, State.FILLED, State.WAITING)
 UNSURE = "unknown outcome"
 SIGNER = "agent"
+# The exchange may take our signature again: after so long an entry finds out.
+_SIGNER_S = 10.0
 DOWN = "account stream"
 
 Note = Callable[[str, Mapping[str, Any], str], None]
@@ -73,6 +75,7 @@ class Events:
         self.foreign: dict[str, Decimal] = {}  # signed size by coin that is none of ours
         self._astray: dict[str, tuple[Decimal, float]] = {}
         self.restoring = False
+        self._signer_at = 0.0
 
     # --- fills ------------------------------------------------------------------------------------
 
@@ -114,9 +117,10 @@ class Events:
         key = None if fill is None else list(fill.key)
         self.note("foreign", {"size": str(signed), "key": key}, coin)
         if not self.restoring:
-            self._watch_foreign(coin)
+            self.watch_foreign(coin)
 
-    def _watch_foreign(self, coin: str) -> None:
+    def watch_foreign(self, coin: str) -> None:
+        """Open nothing in any coin while somebody else has a position in one of ours."""
         what, size = f"foreign position {coin}", self.foreign.get(coin, ZERO)
         if size:
             self.alarm(
@@ -308,6 +312,7 @@ class Events:
         body = {"order": working.number, "leg": leg.kind.value, "text": outcome.text}
         self.note("refused", body, leg.coin)
         if reason is Reason.SIGNER:
+            self._signer_at = time.monotonic()
             self.alarm(SIGNER, f"the exchange does not take our signature: {outcome.text}")
         if leg.kind is Leg.ENTRY:
             self._entry_refused(book, leg, reason)
@@ -433,6 +438,8 @@ class Events:
 
     def look_again(self) -> None:
         """Ask for the truth while there are orders of which nobody knows."""
+        if time.monotonic() - self._signer_at > _SIGNER_S:
+            self.calm(SIGNER, "our signature is tried again")
         if any(leg.unsure and not leg.looked for leg in self.legs.all_alive()):
             self.reconcile()
 

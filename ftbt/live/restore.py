@@ -100,6 +100,8 @@ class Restoring:
             self.broker.events.restoring = False
         self.broker.notifications.clear()
         self._doubt()
+        for coin in self.broker.events.foreign:
+            self.broker.events.watch_foreign(coin)
         self.broker.carried_on()
         for owner in self.owners.values():
             if isinstance(owner, SetupStrategy):

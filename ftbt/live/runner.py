@@ -247,9 +247,9 @@ class LiveRun:
             config.guard, broker, config.timeframe.ms / 1000.0, replay=config.endpoint.is_local
         )
         self.listeners.append(self.guard.saw)
-        if before.decided and data.fresh and data.last_bar > before.decided:
-            # The process before was cut off at this close: its decision is due now.
-            broker.warm -= 1
+        if before.decided and data.fresh:
+            # What the process before decided at this close, or could not decide any more, is due.
+            broker.warm -= data.last_bar > before.decided
             broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None

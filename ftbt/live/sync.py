@@ -30,6 +30,7 @@ from ftbt.live.requests import Bounds, bounded, price_of, request
 MOST_ENTRIES = 3
 _PAUSE_S = 0.25
 LONGEST_PAUSE_S = 4.0
+_DOUBLINGS = 10  # of a pause, or of an exit's bound
 _WHOLE = Decimal(0)
 
 
@@ -93,7 +94,7 @@ class Sync:
         """Wait a moment before the next attempt, longer each time; return failures in a row."""
         key = (working.number, kind)
         self._failures[key] += 1
-        wait = min(LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** (self._failures[key] - 1))
+        wait = min(LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** min(self._failures[key] - 1, _DOUBLINGS))
         self._pauses[key] = time.monotonic() + wait
         return self._failures[key]
 
@@ -277,7 +278,7 @@ class Sync:
         for leg in legs:
             self.legs.add(leg)
             self._noted(leg, self.attempts[leg.working.number, leg.kind])
-        missed = self.missed[legs[0].working.number]
+        missed = min(self.missed[legs[0].working.number], _DOUBLINGS)
 
         def make(mids: dict[str, Decimal] | None) -> list[OrderRequest]:
             market = close if mids is None else float(mids.get(asset.coin, Decimal(repr(close))))

@@ -53,18 +53,19 @@ TABLE: tuple[Threshold, ...] = (
         "least out-of-sample trades", "QuantConnect LEAN, strategy report: more than 100 trades",
     ),
     Threshold(
-        "psr", "H1", 0.95, "higher", 0.5, 1.0,
+        "psr", "H1", 0.93, "higher", 0.5, 1.0,
         "least probabilistic Sharpe ratio against 0",
-        "a 5 % test; Bailey and Lopez de Prado, J. Risk 15(2), 2012",
+        "all gates together: a test below 5 % (decision record 0016); Bailey and Lopez de Prado,"
+        " J. Risk 15(2), 2012",
     ),
     Threshold(
         "psr_fail", "H1", 0.50, "higher", 0.5, 1.0,
         "below this the record speaks against an edge", "more likely below 0 than above",
     ),
     Threshold(
-        "dsr", "H2", 0.95, "higher", 0.5, 1.0,
+        "dsr", "H2", 0.93, "higher", 0.5, 1.0,
         "least deflated Sharpe ratio at the highest count of looks",
-        "a 5 % test; Bailey and Lopez de Prado, JPM 40(5), 2014",
+        "as H1 (decision record 0016); Bailey and Lopez de Prado, JPM 40(5), 2014",
     ),
     Threshold(
         "dsr_fail", "H2", 0.50, "higher", 0.5, 1.0,

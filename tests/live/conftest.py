@@ -18,6 +18,7 @@ if str(_HERE) not in sys.path:
 
 from journal_kit import NAME  # noqa: E402
 from live_kit import DEPTH, Scene, flat_net, new_account, until  # noqa: E402
+from lives import Life, Nursery, nursery  # noqa: E402
 from planned import Planned  # noqa: E402
 
 
@@ -79,3 +80,29 @@ def scene(
     yield make
     for one in made:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def births() -> Iterator[Nursery]:
+    """Yield a process that forks sessions."""
+    with nursery() as found:
+        yield found
+
+
+@pytest.fixture
+def life(
+    net: Localnet, births: Nursery, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Life]]:
+    """Yield a maker of sessions in processes of their own; what still runs is ended."""
+    made: list[Life] = []
+
+    def make(**parameters: Any) -> Life:
+        name = f"{request.node.name} {len(made)}"
+        folder = tmp_path / str(len(made)) / "state"
+        made.append(Life(net, births, new_account(net, name), folder, parameters))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.pid:
+            one.kill()

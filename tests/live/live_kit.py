@@ -90,7 +90,7 @@ def config_for(
     """Return what a session over the flat market is to do; *where*: URL, account, agent's key."""
     url, user, secret = where
     usual: dict[str, Any] = {
-        "bar_options": BarOptions(fresh_ms=QUARTER.ms // 2, again_s=0.02),
+        "bar_options": BarOptions(grace_ms=0, fresh_ms=QUARTER.ms // 2, again_s=0.02),
         "socket_options": SOCKETS, "request_margin": 1000.0, "every_s": 2.0,
         "timeouts": QUICK, "patience": HURRIED, "warm_from": warm_from,
     }  # fmt: skip
@@ -209,12 +209,29 @@ class Scene:
             if isinstance(one, BaseException):
                 raise one
 
+    def die(self) -> None:
+        """End the session without a word: its orders stay as they are."""
+        assert self.run is not None
+        self.run.data.failure = ConnectionError("died")
+        self.run.data.nudge()
+        self._thread.join(PATIENCE_S)
+        assert isinstance(self.ended.pop(), ConnectionError)
+
+    def again(self) -> None:
+        """Start a session anew on what the one before has left."""
+        self.start()
+        self.quiet()
+
     def stop(self) -> None:
         """End the session and wait for it."""
         if self.run is not None and not self.ended:
             self.run.stop()
             self._thread.join(PATIENCE_S)
         self.rest.transport.close()
+        # The next test's account shares the market with what this one would leave.
+        self.net.control("/orders/cancel", {"user": self.user})
+        if self.position():
+            self.net.control("/position/deleverage", {"user": self.user, "coin": COIN})
         self.raise_end()
         assert self.ended or self.run is None, "the session did not end"
 

@@ -138,6 +138,27 @@ class Life:
         self.net.control("/market/price", {"coin": COIN, "price": price})
         self.settle()
 
+    def kill(self) -> None:
+        """End the process at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        until(lambda: not self.alive(), "the process is gone")
+
+    def again(self) -> None:
+        """Start a process anew and wait until it has dealt with what it missed."""
+        self.start()
+        self.settle()
+
+    def orders(self) -> list[dict[str, Any]]:
+        """Return the orders that stand on the exchange."""
+        found: list[dict[str, Any]] = self.net.state()["orders"].get(self.account[0].address, [])
+        return found
+
+    def events(self, *kinds: str) -> list[Any]:
+        """Return the journal's events of some kinds."""
+        with read_journal(self.state / "journal.db") as journal:
+            return list(journal.events(kinds=kinds or None))
+
     def stop(self) -> None:
         """Ask the process to end, and wait for it."""
         with suppress(ProcessLookupError):

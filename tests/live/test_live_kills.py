@@ -6,25 +6,17 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 from live_kit import COIN, QUARTER, new_account, setup
-from lives import Life, Nursery, nursery
+from lives import Life
 
 from ftbt.live.journal import read_journal
 
 LIMIT = 2
 # The writes of one trade's life, by a session that is left alone: a test below counts them.
 WRITES = 40
-SAMPLE = sorted(random.Random(7).sample([(n, a) for n in range(1, WRITES) for a in (0, 1)], 3))
-
-
-@pytest.fixture(scope="session")
-def births() -> Iterator[Nursery]:
-    """Yield a process that forks sessions."""
-    with nursery() as found:
-        yield found
+SAMPLE = sorted(random.Random(7).sample([(n, a) for n in range(4, WRITES) for a in (0, 1)], 2))
 
 
 @pytest.fixture(scope="session")
@@ -34,23 +26,6 @@ def alone(flat, births, tmp_path_factory) -> Life:
     one = Life(flat, births, new_account(flat, "alone"), folder)
     one_trade(one)
     return one
-
-
-@pytest.fixture
-def life(net, births, tmp_path, request) -> Iterator:
-    """Yield a maker of lives; what still runs is ended."""
-    made: list[Life] = []
-
-    def make(**parameters) -> Life:
-        name = f"{request.node.name} {len(made)}"
-        folder = tmp_path / str(len(made)) / "state"
-        made.append(Life(net, births, new_account(net, name), folder, parameters))
-        return made[-1]
-
-    yield make
-    for one in made:
-        if one.alive():
-            os.kill(one.pid, signal.SIGKILL)
 
 
 def one_trade(one: Life, kill: int = 0, *, after: bool = False) -> None:

@@ -42,8 +42,8 @@ def gates_with(assessed: Assessment, **changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("psr", "profit", "outcome"),
     [
-        (0.95, 1.0, "pass"),
-        (0.9499, 1.0, "inconclusive"),
+        (0.93, 1.0, "pass"),
+        (0.9299, 1.0, "inconclusive"),
         (0.5, 1.0, "inconclusive"),
         (0.4999, 1.0, "fail"),
         (0.99, 0.0, "fail"),
@@ -51,7 +51,7 @@ def gates_with(assessed: Assessment, **changes: Any) -> dict[str, str]:
     ],
 )
 def test_gate_h1(assessed: Assessment, psr: float, profit: float, outcome: str) -> None:
-    """0.95 passes, below 0.5 or without a profit fails, in between is too short."""
+    """0.93 passes, below 0.5 or without a profit fails, in between is too short."""
     record = replace(assessed.record, psr_2012=psr, net_profit=profit)
 
     assert gates_with(assessed, record=record)["H1"] == outcome

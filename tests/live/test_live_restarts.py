@@ -1,0 +1,119 @@
+"""What happens while nobody is there is dealt with by the next process."""
+
+from __future__ import annotations
+
+import pytest
+from live_kit import COIN, Scene, until
+
+from ftbt.backtest.result import ExitReason, Status
+from ftbt.live.journal import read_journal
+
+LIMIT = 2
+
+
+def waiting(one: Scene) -> Scene:
+    """Return a session whose limit entry waits."""
+    one.enter(kind=LIMIT, entry=98.0)
+    assert len(one.orders()) == 2
+    return one
+
+
+def holding(one: Scene) -> Scene:
+    """Return a session that has a position with stop and two targets."""
+    waiting(one).price(97.5)
+    assert len(one.orders()) == 3
+    return one
+
+
+def reasons(one: Scene) -> list[int]:
+    """Return the exit reasons of the trades so far."""
+    return [int(row["exit_reason"]) for row in one.broker.desk.trade_records()]
+
+
+def sent(one: Scene) -> int:
+    """Return how many actions the journal says were sent."""
+    with read_journal(one.state / "journal.db") as journal:
+        return len(list(journal.sent()))
+
+
+def test_a_start_with_nothing_to_do_sends_nothing(scene):
+    """A position with its orders is taken over as it stands."""
+    one = holding(scene())
+    before, orders = sent(one), one.orders()
+    one.die()
+    one.again()
+    assert (sent(one), one.orders()) == (before, orders)
+    one.price(94)
+    assert reasons(one) == [ExitReason.STOP]
+
+
+def test_an_entry_that_fills_while_nobody_is_there_is_protected_and_goes_on(scene):
+    """The guard protects meanwhile; the next process adds the targets."""
+    one = waiting(scene())
+    one.die()
+    one.net.control("/market/price", {"coin": COIN, "price": 97.5})
+    assert [o["isTrigger"] for o in one.orders()] == [True]
+    one.again()
+    assert sorted(o["isTrigger"] for o in one.orders()) == [False, False, True]
+    one.price(105.5)
+    one.price(111)
+    assert reasons(one) == [ExitReason.TARGET2]
+
+
+def test_a_stop_that_fires_while_nobody_is_there_ends_the_trade(scene):
+    """The fill is booked by the next process, with its reason, and nothing is left over."""
+    one = holding(scene())
+    one.die()
+    one.net.control("/market/price", {"coin": COIN, "price": 94})
+    one.again()
+    assert reasons(one) == [ExitReason.STOP]
+    assert not one.orders()
+
+
+def test_a_target_that_fills_while_nobody_is_there_moves_the_stop(scene):
+    """The stop goes to the entry as soon as somebody is there again."""
+    one = holding(scene())
+    one.die()
+    one.net.control("/market/price", {"coin": COIN, "price": 105.5})
+    one.again()
+    stops = [float(o["triggerPx"]) for o in one.orders() if o["isTrigger"]]
+    assert stops == [pytest.approx(97.5, abs=0.01)]
+
+
+def test_an_entry_that_is_cancelled_while_nobody_is_there_is_over(scene):
+    """It is not sent again: somebody did not want it."""
+    one = waiting(scene())
+    one.die()
+    one.net.control("/orders/cancel", {"user": one.user})
+    one.again()
+    until(lambda: one.events("end"), "the entry has ended")
+    assert one.events("end")[0].body["status"] == Status.CANCELLED
+    assert not one.orders()
+
+
+def test_funding_that_is_paid_while_nobody_is_there_is_booked_once(scene):
+    """Also when two processes after it could have."""
+    one = holding(scene())
+    one.die()
+    one.net.control("/funding", {"coin": COIN, "rate": 0.001})
+    for _ in range(2):
+        one.again()
+        until(lambda: one.events("funding"), "funding is booked")
+        one.die()
+    assert len(one.events("funding")) == 1
+    one.again()
+    one.check()
+
+
+def test_what_somebody_else_has_is_still_somebody_elses_after_a_start(scene):
+    """A foreign position is told apart by the next process as well."""
+    one = scene()
+    by_hand = {"coin": COIN, "is_buy": True, "price": 110, "size": 2, "tif": "Ioc"}
+    one.net.control("/orders/place", {"user": one.user, **by_hand})
+    until(lambda: one.events("foreign"), "it is noticed")
+    one.die()
+    one.foreign = 2.0
+    one.again()
+    assert "somebody else" in one.seen.ready
+    assert one.book.size == 0
+    assert len(one.events("foreign")) == 1
