@@ -23,7 +23,7 @@ NEEDS_A_PERSON = 3
 @click.option("--begin-from-exchange", "anew", is_flag=True,
               help="Begin a new journal, when nothing of the old one can be used.")  # fmt: skip
 @click.option("--name", metavar="NAME",
-              help="With --begin-from-exchange: of the deployment, as ftbt live called it.")  # fmt: skip
+              help="With --begin-from-exchange: what ftbt live called it.")  # fmt: skip
 @click.option("--network", metavar="NAME", help="The same: localnet, testnet or mainnet.")
 @click.option("--url", metavar="URL", help="The same: of a local exchange.")
 @click.option("--account", metavar="ADDRESS", help="The same: whose money is traded.")

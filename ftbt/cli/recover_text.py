@@ -52,7 +52,7 @@ def difference_lines(found: Prospect) -> list[str]:
         mark = "!" if one.escalated else " "
         lines.append(f"{mark} {one.kind}: {one.text}: {one.then}")
     if any(one.escalated for one in found.differences):
-        lines.append("! needs a person: the page docs/incident-response.md tells what to do")
+        lines.append("! needs a person: docs/incident-response.md tells what to do")
     return lines
 
 
@@ -62,8 +62,10 @@ def begun_lines(there: There, place: Place, folder: Path) -> list[str]:
     own = [order for order in there.orders if cloids.owns(order.cloid)]
     lines = [
         "a new journal was begun. Know what follows:",
-        "  what was earned and lost is forgotten here: profit, limits of the day and week and the"
-        " drawdown begin anew with the next start; give it the --capital that is there now",
+        (
+            "  what was earned and lost is forgotten here: profit, limits of the day and week and"
+            " the drawdown begin anew with the next start; give it the --capital that is there now"
+        ),
         "  the deployment is halted: nothing is opened until ftbt resume",
     ]
     for coin, (size, _) in there.positions.items():

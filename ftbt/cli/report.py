@@ -56,7 +56,7 @@ def _period(kind: str, word: str) -> click.Command:
     @click.option("--date", metavar="DATE", show_default="the newest",
                   help=f"A date in the {word}, UTC by the market's clock.")  # fmt: skip
     @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False),
-                  metavar="FILE", help="Write it as a page, one file that needs no other.")  # fmt: skip
+                  metavar="FILE", help="Write it as a page that needs no other file.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
     def command(state: str | None, date: str | None, page: Path | None, as_json: bool) -> int:
         from ftbt.cli.report_live import period_report  # noqa: PLC0415 - help answers without

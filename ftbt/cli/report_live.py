@@ -48,11 +48,15 @@ def text_lines(found: Period) -> list[str]:
         f"{show_ms(found.start_ms)} to {show_ms(min(found.until_ms, found.end_ms))}"
         + (" so far" if over else ""),
         "",
-        f"equity        {number(found.end)}: {number(found.profit, sign=True)}"
-        f" ({percent(found.profit / found.begin, 2, sign=True)}), worst fall"
-        f" {percent(found.drawdown, 2)}",
-        f"closed        {plural(len(found.trades), 'trade')}, {found.wins} won,"
-        f" net {number(found.net, sign=True)}",
+        (
+            f"equity        {number(found.end)}: {number(found.profit, sign=True)}"
+            f" ({percent(found.profit / found.begin, 2, sign=True)}), worst fall"
+            f" {percent(found.drawdown, 2)}"
+        ),
+        (
+            f"closed        {plural(len(found.trades), 'trade')}, {found.wins} won,"
+            f" net {number(found.net, sign=True)}"
+        ),
     ]
     lines += [*_costs(found), *_confidence(found), *_limits(found), *_refusals(found)]
     return [*lines, *_uptime(found), *(f"note          {one}" for one in found.notes)]
@@ -60,8 +64,10 @@ def text_lines(found: Period) -> list[str]:
 
 def _costs(found: Period) -> list[str]:
     lines = [
-        f"costs         fees {number(found.fees)} (assumed {number(found.expected_fees)}),"
-        f" funding {number(found.funding, sign=True)}"
+        (
+            f"costs         fees {number(found.fees)} (assumed {number(found.expected_fees)}),"
+            f" funding {number(found.funding, sign=True)}"
+        )
     ]
     lines += [
         f"slippage      {one.role}: {percent(one.mean, 3)} of the price in"
@@ -103,10 +109,10 @@ def _refusals(found: Period) -> list[str]:
 def _uptime(found: Period) -> list[str]:
     up = found.uptime
     lines = [
-        f"uptime        {percent(up.share, 2)}, {plural(up.starts, 'start')},"
-        f" {plural(up.crashes, 'end')} without a word"
+        (
+            f"uptime        {percent(up.share, 2)}, {plural(up.starts, 'start')},"
+            f" {plural(up.crashes, 'end')} without a word"
+        )
     ]
     lines += [f"down          {show_ms(a)} for {span(b - a)}" for a, b in up.gaps]
     return lines
-
-

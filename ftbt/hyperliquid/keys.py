@@ -6,11 +6,13 @@ the only kind of key that is taken; `ftbt.hyperliquid.agents` asks the venue whe
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +28,7 @@ PASSWORD_VARIABLE = "FTBT_AGENT_KEY_PASSWORD"  # noqa: S105 - the name of a vari
 
 _HEX = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_PR_SET_DUMPABLE = 4
 _LONGEST_FILE = 65_536
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_READ_A_KEY = "; if others use this machine, make a new agent wallet as well"
@@ -103,6 +106,7 @@ def load_key(
     Raises:
         ConfigError: no key, two keys, a file that others can read, a wrong password.
     """
+    _no_core_file()
     named = file or _as_path(environment.get(FILE_VARIABLE))
     plain = environment.get(KEY_VARIABLE, "").strip()
     if named is not None and plain:
@@ -117,6 +121,20 @@ def load_key(
             f" {KEY_VARIABLE} to its 64 hex digits"
         )
     return _from_hex(plain, KEY_VARIABLE)
+
+
+def _no_core_file() -> None:
+    """Keep the memory of this process, which is about to hold a key, out of files after a crash."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has neither it nor core files
+    except ImportError:
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # A core that is piped to a program knows no limit; one of a process that is closed to others
+    # is not made. Linux only.
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _as_path(text: str | None) -> Path | None:

@@ -37,7 +37,8 @@ class _Times(list[float]):
     """The times of one bar, as Backtrader's orders ask for them."""
 
     def datetime(self, ago: int = 0) -> datetime:
-        return num2date(self[ago])
+        found: datetime = num2date(self[ago])
+        return found
 
 
 class _Still:
@@ -166,7 +167,7 @@ def _broker(
 
 def _asset(coin: str) -> Asset:
     rules = instrument_for(coin)
-    return Asset(coin, 0, rules.size_decimals, int(rules.max_leverage), False, False)  # noqa: FBT003
+    return Asset(coin, 0, rules.size_decimals, int(rules.max_leverage), False, False)
 
 
 def order_words(working: Working, coin: str) -> str:

@@ -13,19 +13,20 @@ from ftbt.errors import StateLocked, StorageError
 from ftbt.hyperliquid.nonces import state_folder
 
 
-def hold(path: Path, taken: str) -> FileLock:
-    """Take the lock file *path* at once, or not at all; `release()` gives it back.
+def hold(path: Path, taken: str, patience_s: float = 0.0) -> FileLock:
+    """Take the lock file *path* within *patience_s*, or not at all; `release()` gives it back.
 
     Args:
         path: of the lock file; it stays when the lock is given back.
         taken: the line that the user reads when another process has it.
+        patience_s: seconds to wait for it.
 
     Raises:
         StateLocked: another process, or another holder of this one, has it.
         StorageError: there can be no such file.
     """
     # Taken by one thread, given back by any: a lock per thread would stay taken.
-    lock = FileLock(path, timeout=0, thread_local=False)
+    lock = FileLock(path, timeout=patience_s, thread_local=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -29,7 +29,6 @@ from ftbt.live.control import JOURNAL, PLACE
 from ftbt.live.journal import LiveJournal
 
 
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a deployment trades. Nothing in it is secret.
@@ -121,12 +120,21 @@ def _journal(
         failed = error
         tell(Check("journal", str(error), passed=False))
     name = f"emergency-{time.time_ns()}"
-    for root in (state, Path(tempfile.gettempdir()) / "ftbt"):
-        with suppress(FtbtError, OSError):
-            (root / name).mkdir(parents=True)
-            return LiveJournal.open(root / name / JOURNAL, deployment=deployment)
+    for folder in (_itself, _temporary):
+        with suppress(FtbtError, OSError):  # a full disk has no folder for temporary files either
+            path = folder(state) / name
+            path.mkdir(parents=True)
+            return LiveJournal.open(path / JOURNAL, deployment=deployment)
     tell(Check("journal", f"{failed}; what is sent now is written nowhere", warning=True))
     return _InMemory()
+
+
+def _itself(state: Path) -> Path:
+    return state
+
+
+def _temporary(_: Path) -> Path:
+    return Path(tempfile.gettempdir()) / "ftbt"
 
 
 class _InMemory:

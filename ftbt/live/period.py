@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -306,7 +307,7 @@ def _slippage(events: Iterable[Event], result: Result) -> tuple[Slipped, ...]:
 
 
 def _bands(trades: NDArray[np.void]) -> Iterable[Band]:
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in itertools.pairwise(BANDS):
         sure = trades["confidence"]
         mine = trades[(sure >= low) & ((sure < high) | ((high == BANDS[-1]) & (sure <= high)))]
         if len(mine):

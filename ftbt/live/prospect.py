@@ -221,7 +221,9 @@ def _noted(told: _Told, broker: LiveBroker) -> Iterator[Difference]:
         if kind == "fill":
             yield _fill(body, coin)
         elif kind == "error":
-            yield Difference(Class.BY_HAND, coin, str(body["what"]), "it is booked as an exit", True)
+            yield Difference(
+                Class.BY_HAND, coin, str(body["what"]), "it is booked as an exit", True
+            )
         elif kind == "end":
             working = broker.desk.orders[int(body["order"]) - 1]
             word = Status(int(body["status"])).name.lower()

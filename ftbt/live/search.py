@@ -15,9 +15,10 @@ from ftbt.live.words import decision_text, event_text
 
 # What a session may note; a journal need not have any of a kind.
 KINDS = frozenset(
-    "session decision order leg fill end withdraw moved trade refusal refused equity funding foreign"
-    " alarm critical error orphan note reset stop journal".split()
-)
+    ("session", "decision", "order", "leg", "fill", "end", "withdraw", "moved", "trade", "refusal",
+     "refused", "equity", "funding", "foreign", "alarm", "critical", "error", "orphan", "note",
+     "reset", "stop", "journal")
+)  # fmt: skip
 # Under these names the bodies of events have the number of an order.
 _ORDER_KEYS = ("order", "number", "parent")
 

@@ -57,8 +57,8 @@ def render_period(found: Period) -> str:
             _built("refused", "What was not taken, and trouble", _refusals(found)),
             _built("uptime", "Uptime", _uptime(found)),
         ],
-        footer=f"Made by ftbt {__version__} from the journal of {found.deployment}. Past results say"
-        " little about those to come; trading can lose all of the money put in.",
+        footer=f"Made by ftbt {__version__} from the journal of {found.deployment}. Past results"
+        " say little about those to come; trading can lose all of the money put in.",
     )
 
 
@@ -82,8 +82,8 @@ def _tiles(found: Period) -> Tiles:
     return Tiles(
         [
             Tile("Profit", money(found.profit, sign=True),
-                 f"{percent(found.profit / found.begin, 2, sign=True)} of {money(found.begin)}, open"
-                 " positions included", _tone(found.profit)),
+                 f"{percent(found.profit / found.begin, 2, sign=True)} of {money(found.begin)},"
+                 " open positions included", _tone(found.profit)),
             Tile("Closed", plural(len(found.trades), "trade"),
                  f"net {number(found.net, sign=True)}"),
             Tile("Won", percent(share, 0), f"{found.wins} of {len(found.trades)}"),
@@ -172,7 +172,7 @@ def _confidence(found: Period) -> list[Block]:
         Column("Confidence", numeric=False), Column("Trades"), Column("Won"), Column("Net"),
         Column("Mean R"),
     ]  # fmt: skip
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             f"{one.low:g} to {one.high:g}", str(one.trades),
             percent(one.wins / one.trades, 0),
@@ -250,5 +250,3 @@ def _uptime(found: Period) -> list[Block]:
     items = [(f"{moment(a)} UTC:", f"down for {span(b - a)}") for a, b in up.gaps]
     text = f"{plural(up.starts, 'start')}, {plural(up.crashes, 'end')} without a word."
     return [Prose([text]), *([Points(items)] if items else [])]
-
-

@@ -18,8 +18,9 @@ from bot_kit import Bot, new_bot, typed, until, wreck
 
 from ftbt.live.fold import fold
 from ftbt.live.journal import LiveJournal, backups_of, read_journal
-from ftbt.live.prospect import Class, prospect, reading
 from ftbt.live.offline import read_place
+from ftbt.live.prospect import Class, prospect, reading
+from ftbt.localnet.process import named_key
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,7 @@ def test_daily_and_weekly_reports_of_a_bot_that_runs(running: Bot, here, capsys,
 
 def test_resume_of_a_bot_that_runs(running: Bot, here, capsys):
     """A halt holds at once, and resume lets a running bot go on, with the reason in its journal."""
-    from ftbt.live.control import halt  # noqa: PLC0415
+    from ftbt.live.control import halt
 
     halt(running.state, "a test")
     until(lambda: "halted" in running.status()["ready"], "the bot sees the halt")
@@ -218,6 +219,17 @@ def test_journal_and_report_of_a_dead_bot(dead: Bot, here, capsys):
     code, out, _ = typed(capsys, "journal", "--kind", "fill")
     assert (code, out.count("\n")) == (0, 1)
     assert typed(capsys, "report", "daily")[0] == 0
+
+
+def test_no_file_of_a_bot_holds_its_key(dead: Bot, here):
+    """Journal, status, log and all else that a bot writes are without the key that it signs by."""
+    secret = named_key("agent").secret.removeprefix("0x")
+    files = [path for path in dead.state.parent.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    for path in files:
+        content = path.read_bytes().lower()
+        assert secret.encode() not in content, path
+        assert bytes.fromhex(secret) not in content, path
 
 
 # --- a broken journal -----------------------------------------------------------------------------
@@ -296,7 +308,7 @@ def test_a_lost_machine_without_any_backup(dead: Bot, here, capsys):
     place = read_place(dead.state)
     more = ["--name", place.deployment, "--network", "localnet", "--url", place.url,
             "--account", place.account, "--symbol", "BTC"]  # fmt: skip
-    code, out, _ = typed(capsys, "recover", state, "--begin-from-exchange", *more)
+    code, _out, _ = typed(capsys, "recover", state, "--begin-from-exchange", *more)
     assert code == 3
     assert read_place(state) == place
 
@@ -331,14 +343,29 @@ def test_each_difference_has_its_class(dead: Bot, here, capsys):
 # --- out of everything ----------------------------------------------------------------------------
 
 
+def _on_a_full_disk(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that may make no file longer than a nonce, which is written in place."""
+    code = (
+        "import resource, sys\n"
+        "from ftbt.cli.main import run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
 def test_kill_closes_everything_without_a_journal_and_the_halt_outlives_a_start(
     dead: Bot, here, capsys
 ):
-    """A dead bot with a broken journal ends flat; started again it is halted until resume."""
+    """With a broken journal and a full disk it ends flat; the halt holds until resume."""
     state = _broken(dead, "killed", backup=False)
-    code, out, err = typed(capsys, "kill", state, "--reason", "enough")
-    assert code == 0, out + err
-    assert "flat, no order of this deployment left" in out
+    done = _on_a_full_disk("kill", state, "--reason", "enough")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "NOT HALTED" in done.stderr
+    assert "what is sent now is written nowhere" in done.stderr
+    assert "flat, no order of this deployment left" in done.stdout
     assert dead.position() == 0.0
     code, out, _ = typed(capsys, "kill", "--reason", "enough")
     assert (code, "closing" in out) == (0, False)

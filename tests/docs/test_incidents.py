@@ -78,7 +78,7 @@ def test_every_scene_of_the_page_is_played():
     assert len(parts) == 11
     for part in parts:
         for word in ("**Sign.**", "**First command", "**Check.**", "**All-clear.**"):
-            assert word.rstrip(".*") in part or word == "**Check.**" and "**check**" in part, part
+            assert word.rstrip(".*") in part or (word == "**Check.**" and "**check**" in part), part
 
 
 def test_the_bot_is_dead(bot, place, capsys):

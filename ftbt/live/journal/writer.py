@@ -32,6 +32,8 @@ from ftbt.live.journal.reader import JournalReader, Outcome, Summary
 from ftbt.live.journal.tables import ABOUT, EVENT, OUTCOME, SENT
 from ftbt.live.locks import hold
 
+_LOOKED_AT_S = 0.5
+
 
 class LiveJournal:
     """The journal of a deployment, open for writing; see `open`. Safe for several threads.
@@ -61,7 +63,8 @@ class LiveJournal:
         self._depth = 0
         self._numbers: dict[tuple[str, int], int] = {}
         self._reader = JournalReader(path)
-        self._process = hold(lock_of(path), _taken(path))
+        # Who only looks whether a bot runs takes the lock for an instant.
+        self._process = hold(lock_of(path), _taken(path), _LOOKED_AT_S)
         try:
             self._ends = Appender(path, on_trouble)
         except FtbtError:
