@@ -7,7 +7,7 @@ import threading
 import numpy as np
 
 from ftbt.backtest.result import TRADE
-from ftbt.room import Room, copied
+from ftbt.room import Room, chained, copied
 
 
 def test_a_table_is_the_same_memory_until_it_is_too_small() -> None:
@@ -38,3 +38,16 @@ def test_copied_records_are_the_same_bytes_elsewhere() -> None:
     part = copied(table[2:5])
     assert part.tobytes() == table[2:5].tobytes()
     assert not np.shares_memory(part, table)
+
+
+def test_chained_records_are_the_parts_one_after_the_other() -> None:
+    """No byte is lost or moved, also when some of the parts are empty."""
+    table = np.zeros(7, TRADE)
+    table["net"] = np.arange(7.0)
+    parts = [table[:3], table[3:3], table[3:]]
+    whole = chained(parts)
+    assert whole.dtype == table.dtype
+    assert whole.tobytes() == table.tobytes()
+    assert whole.flags.writeable
+    assert whole.flags.aligned
+    assert len(chained([table[:0]])) == 0

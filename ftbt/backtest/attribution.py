@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ftbt.backtest.profit_curves import held_in_bar, positions_at_close, profit_curves
-from ftbt.backtest.return_metrics import NAN, ratio
+from ftbt.backtest.return_metrics import NAN, known, ratio
 from ftbt.backtest.trade_metrics import expectancy_r, win_rate
 from ftbt.data.timeframe import DAY_MS
 from ftbt.errors import IntegrityError
@@ -266,8 +266,8 @@ class _Run:
             trades=len(trades),
             **sums,
             open_profit=0.0 if ends_flat else float(curve[-1]) - sums["net"],
-            win_rate=win_rate(trades["net"]),
-            mean_r=expectancy_r(trades["r"]),
+            win_rate=known(win_rate(np.ascontiguousarray(trades["net"]))),
+            mean_r=known(expectancy_r(np.ascontiguousarray(trades["r"]))),
             risk=float(risk.sum()),
             mean_risk=float(risk.mean()) if len(risk) else NAN,
             bars_held=int(np.count_nonzero(self.held[:, rows, columns].any(axis=(1, 2)))),

@@ -27,7 +27,7 @@ from ftbt.data.market import Instrument
 from ftbt.errors import StrategyBroken
 from ftbt.risk.allocation import Allocation
 from ftbt.risk.limits import HOLDING, start_risk
-from ftbt.room import ROOM, copied
+from ftbt.room import ROOM, chained, copied
 from ftbt.strategy.base import SetupStrategy, own_methods
 from ftbt.strategy.records import INTENT, RULES, SETUP, VIEW
 
@@ -143,7 +143,7 @@ def _listen(plan: Plan) -> _Said:
     return _Said(
         legs=legs,
         heard=heard[0] if len(heard) == 1 else np.concatenate(heard),
-        setups=setups[0] if len(setups) == 1 else _joined(setups),
+        setups=setups[0] if len(setups) == 1 else chained(setups),
         parameters=np.concatenate([parameters[n] for n in range(len(parameters))]),
     )
 
@@ -153,10 +153,10 @@ class _Tables:
 
     def __init__(self, bars: int, setups: int, stretches: int) -> None:
         # At most one entry a setup, each with up to three children and an exit.
-        room = 6 * setups + 8 * stretches
-        self.orders = ROOM.table("orders", room, ORDER)
-        self.fills = ROOM.table("fills", room, FILL)
-        self.trades = ROOM.table("trades", room, TRADE)
+        most = 6 * setups + 8 * stretches
+        self.orders = ROOM.table("orders", most, ORDER)
+        self.fills = ROOM.table("fills", most, FILL)
+        self.trades = ROOM.table("trades", most, TRADE)
         self.refusals = ROOM.table("refusals", 2 * setups + stretches, REFUSED)
         self.equity = np.empty(bars)
 
@@ -175,11 +175,6 @@ class _Tables:
         return {"equity": self.equity[first_bar:], "engine": "compiled", **filled}
 
 
-def _joined(parts: list[Records]) -> Records:
-    # As plain numbers, as in `copied`.
-    return np.concatenate([one.view(np.int64) for one in parts]).view(parts[0].dtype)
-
-
 def run_compiled(plan: Plan) -> dict[str, Any]:
     """Return equity, orders, fills, trades and refusals, by the names of `Result`."""
     said = _listen(plan)
@@ -192,15 +187,15 @@ def run_compiled(plan: Plan) -> dict[str, Any]:
     )
     instruments = tuple(one.market.instrument for one in plan.stretches)
     # What a run begins with is the same for all of a search; the run writes into copies.
-    account = _account(plan.settings, plan.allocation).copy()[0]
-    books = _books(instruments, plan.symbol_of, plan.settings.leverage).copy()
+    account = copied(_account(plan.settings, plan.allocation))[0]
+    books = copied(_books(instruments, plan.symbol_of, plan.settings.leverage))
     groups = plan.joint.groups
     table = np.zeros((1, len(plan.symbols)), np.int64) if groups is None else groups.groups
     out = _Tables(len(plan.clock), int(np.count_nonzero(said.setups["side"])), len(plan.stretches))
     run(
         plan.clock, known.bars, known.costs, known.detail, known.stretches,
         said.legs, said.heard, said.setups, np.zeros(1, SETUP)[0], said.parameters,
-        _rules(instruments, plan.settings).copy(), books, account, _sleeves(plan),
+        copied(_rules(instruments, plan.settings)), books, account, _sleeves(plan),
         (np.zeros(len(plan.symbols), HOLDING), table, 0 if groups is None else groups.first_day),
         np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], out.all, out.equity,
     )  # fmt: skip

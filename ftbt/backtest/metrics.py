@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from ftbt.backtest import return_metrics as rm
 from ftbt.backtest import trade_metrics as tm
 from ftbt.backtest.result import Records, Result
+from ftbt.compiled import compiled
+from ftbt.data.candles import frozen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,60 +152,102 @@ def summarise_arrays(
         _, returns = rm.daily_returns(time, equity, capital)
     years = len(equity) / bars_per_year
     growth = rm.cagr(equity, capital, years)
-    return Metrics(
-        net_profit=float(equity[-1]) - capital if len(equity) else rm.NAN,
-        total_return=rm.total_return(equity, capital),
-        cagr=growth,
+    figures: dict[str, Any] = {
+        "net_profit": float(equity[-1]) - capital if len(equity) else rm.NAN,
+        "total_return": rm.total_return(equity, capital),
+        "cagr": growth,
         **_risk(returns, periods, growth),
         **_depth(equity, capital, growth, bars_per_year),
         **_trades(trades, first_bar, len(equity)),
-        turnover=rm.NAN if fills is None else tm.turnover(fills, equity, years),
-    )
+        "turnover": rm.NAN,
+    }
+    if fills is not None:
+        figures["turnover"] = tm.turnover(frozen(fills), frozen(equity), years)
+    known: dict[str, Any] = {name: rm.known(figure) for name, figure in figures.items()}
+    return Metrics(**known)
 
 
 def _risk(returns: Floats, periods: float, growth: float) -> dict[str, Any]:
-    spread = rm.volatility(returns) * math.sqrt(periods)
-    skew, kurt = rm.skewness(returns), rm.kurtosis(returns)
+    spread, sharpe, sortino, omega, skew, kurt = _ratios(frozen(returns), periods)
     return {
         "volatility": spread,
-        "sharpe": rm.sharpe(returns, periods),
-        "sortino": rm.sortino(returns, periods),
+        "sharpe": sharpe,
+        "sortino": sortino,
         "adjusted_sharpe": rm.adjusted_sharpe(rm.ratio(growth, spread), skew, kurt),
-        "omega": rm.omega(returns),
+        "omega": omega,
         "skewness": skew,
         "kurtosis": kurt,
         "full_kelly": rm.full_kelly(returns),
     }
 
 
+@compiled
+def _ratios(returns, periods):  # type: ignore[no-untyped-def]
+    return (
+        rm.volatility(returns) * math.sqrt(periods),
+        rm.sharpe(returns, periods),
+        rm.sortino(returns, periods, 0.0),
+        rm.omega(returns, 0.0),
+        rm.skewness(returns),
+        rm.kurtosis(returns),
+    )
+
+
 def _depth(equity: Floats, capital: float, growth: float, bars_per_year: float) -> dict[str, Any]:
-    drawdown = rm.drawdowns(equity, capital)
-    deepest, ulcer = rm.max_drawdown(drawdown), rm.ulcer_index(drawdown)
+    deepest, longest, ulcer, pain = _under_water(frozen(equity), float(capital))
     return {
         "max_drawdown": deepest,
-        "days_under_water": rm.longest_under_water(drawdown) * DAYS_PER_YEAR / bars_per_year,
+        "days_under_water": longest * DAYS_PER_YEAR / bars_per_year,
         "calmar": rm.calmar(growth, deepest),
         "martin": rm.martin(growth, ulcer),
         "ulcer_index": ulcer,
-        "pain_index": rm.pain_index(drawdown),
+        "pain_index": pain,
     }
 
 
+@compiled
+def _under_water(equity, capital):  # type: ignore[no-untyped-def]
+    drawdown = rm.drawdowns(equity, capital)
+    return (
+        rm.max_drawdown(drawdown),
+        rm.longest_under_water(drawdown),
+        rm.ulcer_index(drawdown),
+        rm.pain_index(drawdown),
+    )
+
+
+_OF_TRADES = (
+    "profit_factor", "win_rate", "payoff_ratio", "expectancy", "expectancy_r", "exposure",
+    "average_bars", "longest_losing_streak",
+)  # fmt: skip
+
+
 def _trades(trades: Records, first_bar: int, bars: int) -> dict[str, Any]:
-    net = np.ascontiguousarray(trades["net"])
+    found = _of_trades(frozen(trades), first_bar, bars)
     figures = {
         "trades": len(trades),
-        "profit_factor": tm.profit_factor(net),
-        "win_rate": tm.win_rate(net),
-        "payoff_ratio": tm.payoff_ratio(net),
-        "expectancy": tm.expectancy(net),
-        "expectancy_r": tm.expectancy_r(trades["r"]),
-        "exposure": tm.exposure(trades, first_bar, bars),
-        "average_bars": tm.average_bars(trades),
-        "longest_losing_streak": tm.longest_losing_streak(net),
+        **dict(zip(_OF_TRADES, found, strict=True)),
         **tm.costs(trades).as_dict(),
     }
     for word, side in (("long", 1), ("short", -1)):
         part = tm.by_side(trades, side).as_dict()
         figures.update({f"{word}_{name}": value for name, value in part.items()})
     return figures
+
+
+@compiled
+def _of_trades(trades, first_bar, bars):  # type: ignore[no-untyped-def]
+    net, r = np.empty(trades.shape[0]), np.empty(trades.shape[0])
+    for i in range(trades.shape[0]):
+        net[i] = trades[i].net
+        r[i] = trades[i].r
+    return (
+        tm.profit_factor(net),
+        tm.win_rate(net),
+        tm.payoff_ratio(net),
+        tm.expectancy(net),
+        tm.expectancy_r(r),
+        tm.exposure(trades, first_bar, bars),
+        tm.average_bars(trades),
+        tm.longest_losing_streak(net),
+    )

@@ -9,6 +9,7 @@ and broker of its own.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import lru_cache, partial
@@ -29,6 +30,9 @@ from ftbt.data.timeframe import Timeframe
 from ftbt.errors import StrategyBroken
 from ftbt.smc.base import twin
 from ftbt.strategy.base import SetupStrategy
+
+# What each object is given of its own in any case.
+_GIVEN = frozenset(("datas", "ddatas", "dnames"))
 
 # Classes whose __init__ asks of its lines what only Backtrader's own have.
 _NEED_BACKTRADER: set[type[Any]] = set()
@@ -123,7 +127,7 @@ class _Blank:
         self.strategy = strategy
         by_value: dict[int, tuple[list[str], Callable[[], Any]]] = {}
         for name, value in vars(strategy).items():
-            copied = _copier(value)
+            copied = None if name in _GIVEN else _copier(value)
             if copied is not None:
                 by_value.setdefault(id(value), ([], copied))[0].append(name)
         self.own = tuple(by_value.values())
@@ -160,6 +164,9 @@ def _copier(value: Any) -> Callable[[], Any] | None:
     """Return what makes a copy of *value*; None: nobody changes it, or it is the feed's."""
     if isinstance(value, ItemCollection):  # empty before `__init__`
         return partial(ItemCollection)
+    if type(value) in (list, dict, defaultdict):
+        copied: Callable[[], Any] = value.copy
+        return copied
     if isinstance(value, list | dict):
         return partial(copy, value)
     if isinstance(value, AutoInfoClass | bt.Sizer):

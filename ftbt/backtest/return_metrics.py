@@ -21,17 +21,21 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ftbt.backtest.sums import total
+from ftbt.compiled import compiled
+from ftbt.data.candles import frozen
 from ftbt.data.timeframe import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NAN = math.nan
+_DAY = DAY_MS
 
 
 def ratio(numerator: float, denominator: float) -> float:
     """Return the quotient, NaN when the denominator is zero or anything is unknown."""
-    return numerator / denominator if denominator else NAN
+    return numerator / denominator if denominator != 0.0 else NAN
 
 
 def gain_loss_ratio(gain: float, loss: float) -> float:
@@ -39,6 +43,15 @@ def gain_loss_ratio(gain: float, loss: float) -> float:
     if loss > 0.0:
         return gain / loss
     return math.inf if gain > 0.0 else NAN
+
+
+ratio_compiled = compiled(ratio)
+gain_loss_ratio_compiled = compiled(gain_loss_ratio)
+
+
+def known(figure: float) -> float:
+    """Return *figure*; what is undefined becomes the one NAN, so that equal tables are equal."""
+    return figure if figure == figure else NAN
 
 
 def daily_returns(time_ms: Ints, equity: Floats, capital: float) -> tuple[Ints, Floats]:
@@ -55,14 +68,29 @@ def daily_returns(time_ms: Ints, equity: Floats, capital: float) -> tuple[Ints, 
         Midnights in ms UTC and returns, both shape (days,). After ruin (equity 0 or less) the
         return is 0: nothing can be lost any more.
     """
-    day = np.asarray(time_ms) // DAY_MS
-    last = np.flatnonzero(day[1:] != day[:-1])
-    last = np.append(last, len(day) - 1) if len(day) else last
-    at_end = equity[last]
-    before = np.concatenate(([capital], at_end[:-1])) if len(last) else at_end
-    alive = before > 0.0
-    returns = np.where(alive, at_end / np.where(alive, before, 1.0) - 1.0, 0.0)
-    return day[last] * DAY_MS, returns
+    days, returns = _by_day(frozen(np.asarray(time_ms)), frozen(equity), float(capital))
+    return days, returns
+
+
+@compiled
+def _by_day(time, equity, capital):  # type: ignore[no-untyped-def]
+    count = time.shape[0]
+    room = 0 if count == 0 else min(count, (time[count - 1] - time[0]) // _DAY + 2)
+    days = np.empty(room, np.int64)
+    returns = np.empty(room)
+    before = capital
+    n = 0
+    i = 0
+    while i < count:
+        midnight = time[i] // _DAY * _DAY
+        over = midnight + _DAY
+        while i < count and time[i] < over:
+            i += 1
+        days[n] = midnight
+        returns[n] = equity[i - 1] / before - 1.0 if before > 0.0 else 0.0
+        before = equity[i - 1]
+        n += 1
+    return days[:n], returns[:n]
 
 
 def total_return(equity: Floats, capital: float) -> float:
@@ -81,25 +109,22 @@ def cagr(equity: Floats, capital: float, years: float) -> float:
     return math.expm1(power) if power < 700.0 else math.inf
 
 
+@compiled
 def mean(returns: Floats) -> float:
     """Return the arithmetic mean per period."""
-    return _mean(returns) if len(returns) else NAN
+    return total(returns) / returns.shape[0] if returns.shape[0] > 0 else NAN
 
 
-def _mean(values: Floats) -> float:
-    # To the bit what `values.mean()` gives; for a series of days that takes most of its time to
-    # find out that it is one.
-    return float(np.add.reduce(values)) / len(values)
-
-
+@compiled
 def volatility(returns: Floats) -> float:
     """Return the standard deviation per period with n - 1 in the denominator."""
-    if len(returns) < 2:
+    if returns.shape[0] < 2:
         return NAN
-    apart = returns - _mean(returns)
-    return math.sqrt(float(np.add.reduce(apart * apart)) / (len(returns) - 1))
+    apart = returns - mean(returns)
+    return math.sqrt(total(apart * apart) / (returns.shape[0] - 1))
 
 
+@compiled
 def sharpe(returns: Floats, periods: float) -> float:
     """Return the annual Sharpe ratio, mean / volatility * sqrt(periods), risk-free rate 0.
 
@@ -112,6 +137,7 @@ def sharpe(returns: Floats, periods: float) -> float:
     return average / spread * math.sqrt(periods)
 
 
+@compiled
 def downside_deviation(returns: Floats, mar: float = 0.0) -> float:
     """Return sqrt(mean(min(r - mar, 0)^2)) over ALL periods (Bacon).
 
@@ -122,6 +148,7 @@ def downside_deviation(returns: Floats, mar: float = 0.0) -> float:
     return math.sqrt(_lower_moment(returns, mar, 2))
 
 
+@compiled
 def downside_potential(returns: Floats, mar: float = 0.0) -> float:
     """Return mean(max(mar - r, 0)) over all periods (Bacon)."""
     return _lower_moment(returns, mar, 1)
@@ -132,6 +159,7 @@ def upside_risk(returns: Floats, mar: float = 0.0) -> float:
     return math.sqrt(_lower_moment(-returns, -mar, 2))
 
 
+@compiled
 def upside_potential(returns: Floats, mar: float = 0.0) -> float:
     """Return mean(max(r - mar, 0)) over all periods (Bacon)."""
     return _lower_moment(-returns, -mar, 1)
@@ -147,24 +175,32 @@ def upside_frequency(returns: Floats, mar: float = 0.0) -> float:
     return float(np.mean(returns > mar)) if len(returns) else NAN
 
 
+@compiled
 def _lower_moment(returns: Floats, mar: float, order: int) -> float:
-    if not len(returns):
-        return NAN
-    below = np.maximum(mar - returns, 0.0)
-    return _mean(below if order == 1 else below**order)
+    below = np.empty(returns.shape[0])
+    for i in range(returns.shape[0]):
+        short = max(mar - returns[i], 0.0)
+        below[i] = short if order == 1 else short * short if order == 2 else short**order
+    return mean(below)
 
 
+@compiled
 def sortino(returns: Floats, periods: float, mar: float = 0.0) -> float:
     """Return the annual Sortino ratio, (mean - mar) / downside deviation * sqrt(periods).
 
     Source: Sortino and Price, Performance Measurement in a Downside Risk Framework, 1994.
     """
-    return ratio(mean(returns) - mar, downside_deviation(returns, mar)) * math.sqrt(periods)
+    return ratio_compiled(mean(returns) - mar, downside_deviation(returns, mar)) * math.sqrt(
+        periods
+    )
 
 
+@compiled
 def omega(returns: Floats, mar: float = 0.0) -> float:
     """Return upside potential / downside potential (Keating and Shadwick 2002)."""
-    return gain_loss_ratio(upside_potential(returns, mar), downside_potential(returns, mar))
+    return gain_loss_ratio_compiled(
+        upside_potential(returns, mar), downside_potential(returns, mar)
+    )
 
 
 def bernardo_ledoit(returns: Floats) -> float:
@@ -203,25 +239,29 @@ def mean_absolute_deviation(returns: Floats) -> float:
     return float(np.abs(returns - returns.mean()).mean()) if len(returns) else NAN
 
 
+@compiled
 def skewness(returns: Floats) -> float:
     """Return the moment skewness m3 / m2^1.5 (biased; 0 for a normal distribution)."""
     return _standard_moment(returns, 3)
 
 
+@compiled
 def kurtosis(returns: Floats) -> float:
     """Return the moment kurtosis m4 / m2^2, NOT excess: 3 for a normal distribution."""
     return _standard_moment(returns, 4)
 
 
+@compiled
 def _standard_moment(returns: Floats, order: int) -> float:
-    if len(returns) < 2:
+    if returns.shape[0] < 2:
         return NAN
-    apart = returns - _mean(returns)
+    apart = returns - mean(returns)
     squared = apart * apart
-    second = _mean(squared)
-    if not second > (1e-13 * float(np.abs(returns).max())) ** 2:
+    second = mean(squared)
+    least = 1e-13 * np.abs(returns).max()
+    if not second > least * least:
         return NAN
-    high = _mean(squared * apart if order == 3 else squared * squared)
+    high = mean(squared * apart if order == 3 else squared * squared)
     return high / (second * math.sqrt(second) if order == 3 else second * second)
 
 
@@ -263,36 +303,50 @@ def full_kelly(returns: Floats) -> float:
     return average / spread**2 if spread > 1e-13 * abs(average) else NAN
 
 
+@compiled
 def drawdowns(equity: Floats, capital: float) -> Floats:
     """Return equity / highest equity so far - 1 (<= 0), shape (n,); *capital* is the first peak."""
-    peak = np.maximum(np.maximum.accumulate(equity), capital)
-    return np.asarray(equity / peak - 1.0)
+    found = np.empty(equity.shape[0])
+    peak = float(capital)
+    for i in range(equity.shape[0]):
+        peak = max(peak, equity[i])
+        found[i] = equity[i] / peak - 1.0
+    return found
 
 
+@compiled
 def max_drawdown(drawdown: Floats) -> float:
     """Return the deepest drawdown, a fraction <= 0."""
-    return float(drawdown.min()) if len(drawdown) else NAN
+    return drawdown.min() if drawdown.shape[0] > 0 else NAN
 
 
+@compiled
 def longest_under_water(drawdown: Floats) -> int:
     """Return the most periods in a row below an earlier peak; the last may be unfinished."""
     return longest_run(drawdown < 0.0)
 
 
+@compiled
 def longest_run(flags: NDArray[np.bool_]) -> int:
     """Return the length of the longest unbroken run of True."""
-    breaks = np.flatnonzero(np.concatenate(([True], ~flags, [True])))
-    return int(np.diff(breaks).max()) - 1
+    longest = 0
+    run = 0
+    for i in range(flags.shape[0]):
+        run = run + 1 if flags[i] else 0
+        longest = max(longest, run)
+    return longest
 
 
+@compiled
 def ulcer_index(drawdown: Floats) -> float:
     """Return sqrt(mean(drawdown^2)) (Martin and McCann 1987; Bacon)."""
-    return math.sqrt(_mean(drawdown * drawdown)) if len(drawdown) else NAN
+    return math.sqrt(mean(drawdown * drawdown))
 
 
+@compiled
 def pain_index(drawdown: Floats) -> float:
     """Return mean(|drawdown|) (Becker 2006; Bacon p. 89)."""
-    return -_mean(drawdown) if len(drawdown) else NAN
+    return -mean(drawdown)
 
 
 def calmar(annual_growth: float, deepest: float) -> float:

@@ -12,71 +12,110 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.backtest.return_metrics import NAN, gain_loss_ratio, longest_run, ratio
+from ftbt.backtest.return_metrics import (
+    NAN,
+    gain_loss_ratio_compiled,
+    longest_run,
+    mean,
+    ratio_compiled,
+)
+from ftbt.backtest.sums import total
+from ftbt.compiled import compiled
+from ftbt.data.candles import frozen
 
 Floats = NDArray[np.float64]
 Records = NDArray[np.void]
 
 
+@compiled
+def _gains_and_losses(net):  # type: ignore[no-untyped-def]
+    """Return what is above and what is below zero, each side by side."""
+    gains, losses = np.empty(net.shape[0]), np.empty(net.shape[0])
+    won, lost = 0, 0
+    for i in range(net.shape[0]):
+        if net[i] > 0.0:
+            gains[won] = net[i]
+            won += 1
+        elif net[i] < 0.0:
+            losses[lost] = net[i]
+            lost += 1
+    return gains[:won], losses[:lost]
+
+
+@compiled
 def profit_factor(net: Floats) -> float:
     """Return gross gains / gross losses: inf for gains without a loss, NaN for neither."""
-    return gain_loss_ratio(float(net[net > 0.0].sum()), -float(net[net < 0.0].sum()))
+    gains, losses = _gains_and_losses(net)
+    return gain_loss_ratio_compiled(total(gains), -total(losses))
 
 
+@compiled
 def win_rate(net: Floats) -> float:
     """Return the share of trades with a profit."""
-    return int(np.count_nonzero(net > 0.0)) / len(net) if len(net) else NAN
+    return np.count_nonzero(net > 0.0) / net.shape[0] if net.shape[0] > 0 else NAN
 
 
+@compiled
 def payoff_ratio(net: Floats) -> float:
     """Return mean gain / mean loss of winning and losing trades, NaN when either is absent."""
-    gains, losses = net[net > 0.0], net[net < 0.0]
-    return float(gains.mean()) / -float(losses.mean()) if len(gains) and len(losses) else NAN
+    gains, losses = _gains_and_losses(net)
+    return mean(gains) / -mean(losses) if gains.shape[0] > 0 and losses.shape[0] > 0 else NAN
 
 
+@compiled
 def expectancy(net: Floats) -> float:
     """Return the mean net profit per trade, quote currency."""
-    return float(net.mean()) if len(net) else NAN
+    return mean(net)
 
 
+@compiled
 def expectancy_r(r: Floats) -> float:
     """Return the mean profit in units of the initial risk (Tharp 1998), over trades with a stop.
 
     Args:
         r: net profit / initial risk per trade, NaN where there was no stop.
     """
-    known = r[~np.isnan(r)]
-    return float(known.mean()) if len(known) else NAN
+    return mean(r[~np.isnan(r)])
 
 
+@compiled
 def longest_losing_streak(net: Floats) -> int:
     """Return the most losing trades in a row; a trade of exactly 0 ends a streak."""
     return longest_run(net < 0.0)
 
 
+@compiled
 def exposure(trades: Records, first: int, bars: int) -> float:
     """Return the share of bars in which a position was held, if only for a part of the bar.
 
     Bars of entry and exit count, and a bar with two trades counts once.
 
     Args:
-        trades: TRADE records in order of time.
+        trades: TRADE records.
         first: index (as in `entry_bar`) of the first evaluated bar.
         bars: number of evaluated bars.
     """
-    if not bars:
+    if bars == 0:
         return NAN
-    begun = np.clip(trades["entry_bar"] - first, 0, bars)
-    over = np.clip(trades["exit_bar"] - first + 1, 0, bars)
-    change = np.bincount(begun, minlength=bars + 1) - np.bincount(over, minlength=bars + 1)
-    return int(np.count_nonzero(np.cumsum(change[:-1]) > 0)) / bars
+    held = np.zeros(bars, np.bool_)
+    for i in range(trades.shape[0]):
+        begun = max(trades[i].entry_bar - first, 0)
+        over = min(trades[i].exit_bar - first + 1, bars)
+        for bar in range(begun, over):
+            held[bar] = True
+    return np.count_nonzero(held) / bars
 
 
+@compiled
 def average_bars(trades: Records) -> float:
     """Return the mean of exit bar - entry bar; 0 is a trade closed in the bar of its entry."""
-    return float((trades["exit_bar"] - trades["entry_bar"]).mean()) if len(trades) else NAN
+    bars = 0
+    for i in range(trades.shape[0]):
+        bars += trades[i].exit_bar - trades[i].entry_bar
+    return bars / trades.shape[0] if trades.shape[0] > 0 else NAN
 
 
+@compiled
 def turnover(fills: Records, equity: Floats, years: float) -> float:
     """Return the traded notional per year as a multiple of the mean equity.
 
@@ -85,10 +124,12 @@ def turnover(fills: Records, equity: Floats, years: float) -> float:
         equity: per bar, shape (n,).
         years: length of the run.
     """
-    if not len(equity) or not years > 0.0:
+    if equity.shape[0] == 0 or not years > 0.0:
         return NAN
-    traded = float((fills["size"] * fills["price"]).sum())
-    return ratio(traded, float(equity.mean())) / years
+    notional = np.empty(fills.shape[0])
+    for i in range(fills.shape[0]):
+        notional[i] = fills[i].size * fills[i].price
+    return ratio_compiled(total(notional), mean(equity)) / years
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +152,17 @@ class Costs:
 
 def costs(trades: Records) -> Costs:
     """Return the sums of fees, funding and slippage."""
-    return Costs(*(float(trades[name].sum()) for name in ("fees", "funding", "slippage")))
+    return Costs(*_costs(frozen(trades)))
+
+
+@compiled
+def _costs(trades):  # type: ignore[no-untyped-def]
+    sums = np.empty((3, trades.shape[0]))
+    for i in range(trades.shape[0]):
+        sums[0, i] = trades[i].fees
+        sums[1, i] = trades[i].funding
+        sums[2, i] = trades[i].slippage
+    return total(sums[0]), total(sums[1]), total(sums[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +182,17 @@ class SideMetrics:
 
 def by_side(trades: Records, side: int) -> SideMetrics:
     """Return the measures of the long (+1) or short (-1) trades alone."""
-    chosen = trades["side"] == side
-    net, r = trades["net"][chosen], trades["r"][chosen]
-    return SideMetrics(
-        len(net), float(net.sum()), win_rate(net), profit_factor(net), expectancy_r(r)
-    )
+    return SideMetrics(*_of_side(frozen(trades), side))
+
+
+@compiled
+def _of_side(trades, side):  # type: ignore[no-untyped-def]
+    net, r = np.empty(trades.shape[0]), np.empty(trades.shape[0])
+    n = 0
+    for i in range(trades.shape[0]):
+        if trades[i].side == side:
+            net[n] = trades[i].net
+            r[n] = trades[i].r
+            n += 1
+    net, r = net[:n], r[:n]
+    return n, total(net), win_rate(net), profit_factor(net), expectancy_r(r)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from ftbt.data.timeframe import Timeframe, from_ms, show_ms, to_ms
 from ftbt.errors import DataError
 
 Bars = NDArray[np.void]
+Array = TypeVar("Array", bound=NDArray[Any])
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -40,9 +41,9 @@ def make_bars(
     return bars
 
 
-def frozen(bars: Bars) -> Bars:
+def frozen(array: Array) -> Array:
     """Return a read-only view: compiled code has one version for it, not one for each kind."""
-    view = bars.view()
+    view: Array = array.view()
     view.flags.writeable = False
     return view
 

@@ -16,7 +16,7 @@ Everything else - size, orders, exits - is done here, and is the same in a back-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import FunctionType
 from typing import Any, ClassVar
 
@@ -94,13 +94,8 @@ class SetupStrategy(bt.Strategy):
     def __init__(self) -> None:
         super().__init__()
         own: Any = type(self)
-        ranges, layout = _layout(own)
-        self._packed = pack(ranges, {name: getattr(self.p, name) for name in ranges}, layout)
-        # What `decide` reads, packed by this class's ranges: one compiled `decide` serves all
-        # strategies, and a strategy that narrows a choice of words does not change their numbers.
-        every: Any = SetupStrategy
-        common, layout = _layout(every)
-        self._common = pack(common, {name: getattr(self.p, name) for name in common}, layout)
+        values = tuple([getattr(self.p, name) for name in _layout(own)[0]])
+        self._packed, self._common = _records(own, values)
         self._view = np.zeros(1, VIEW)
         self._intent = np.zeros(1, INTENT)
         self._rules = np.zeros(1, RULES)
@@ -277,6 +272,24 @@ def _layout(cls: Any) -> tuple[Mapping[str, Range], np.dtype[np.void]]:
     """Return the ranges of *cls* and the record of its parameters; a search asks all the time."""
     ranges = ranges_of(cls)
     return ranges, record_type(ranges)
+
+
+@lru_cache(maxsize=64)
+def _records(cls: Any, values: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return the rule's and the decisions' parameters as records; equal *values* pack equally.
+
+    A search makes an object with the same ones for each symbol.
+    """
+    ranges, layout = _layout(cls)
+    named = dict(zip(ranges, values, strict=True))
+    packed = pack(ranges, named, layout)
+    # What `decide` reads, packed by the base's ranges: one compiled `decide` serves all
+    # strategies, and a strategy that narrows a choice of words does not change their numbers.
+    every: Any = SetupStrategy
+    common, layout = _layout(every)
+    shared = pack(common, {name: named[name] for name in common}, layout)
+    packed.flags.writeable = shared.flags.writeable = False
+    return packed, shared
 
 
 def own_methods(cls: type[Any]) -> list[str]:

@@ -43,10 +43,10 @@ class StrategyRef:
         Raises:
             StrategyBroken: the file changed since it was found, or can't be loaded any more.
         """
-        path = Path(self.path)
-        if _sha256(path) != self.sha256:
-            raise StrategyBroken(f"{path.name} changed while the run was going on; start again")
-        found: type[Any] = getattr(_load_module(path, self.sha256), self.class_name)
+        if _sha256(self.path) != self.sha256:
+            name = Path(self.path).name
+            raise StrategyBroken(f"{name} changed while the run was going on; start again")
+        found: type[Any] = getattr(_load_module(self.path, self.sha256), self.class_name)
         return found
 
 
@@ -59,26 +59,27 @@ def strategies_folder() -> Path:
     return here if here.is_dir() else Path(__file__).resolve().parents[2] / "strategies"
 
 
-def _sha256(path: Path) -> str:
+def _sha256(path: str) -> str:
     try:
-        now = path.stat()
+        now = os.stat(path)  # noqa: PTH116 - a search asks for every trial
         return _sha256_of(path, now.st_mtime_ns, now.st_ctime_ns, now.st_size, now.st_ino)
     except OSError as error:
         raise StrategyNotFound(f"strategy file {path}: {error.strerror}") from error
 
 
 @lru_cache(maxsize=256)
-def _sha256_of(path: Path, *state: int) -> str:
+def _sha256_of(path: str, *state: int) -> str:
     """Return the hash of a file that is in that *state*; a search asks for every trial."""
     del state
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _load_module(path: Path, sha256: str) -> ModuleType:
+def _load_module(file: str, sha256: str) -> ModuleType:
     # The name carries the content: an edited file is a new module, an unchanged one is reused.
-    name = f"ftbt_strategy_{path.stem}_{sha256[:12]}"
+    name = _module_name(file, sha256)
     if name in sys.modules:
         return sys.modules[name]
+    path = Path(file)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StrategyBroken(f"{path} is not a Python file")
@@ -96,6 +97,11 @@ def _load_module(path: Path, sha256: str) -> ModuleType:
     return module
 
 
+@lru_cache(maxsize=256)
+def _module_name(file: str, sha256: str) -> str:
+    return f"ftbt_strategy_{Path(file).stem}_{sha256[:12]}"
+
+
 def _line_in(path: Path, error: BaseException) -> str:
     """Return ` line N` of the deepest frame inside *path*, or an empty string."""
     if isinstance(error, SyntaxError) and error.lineno:
@@ -109,7 +115,7 @@ def _line_in(path: Path, error: BaseException) -> str:
 
 
 def _classes(path: Path) -> dict[str, type[Any]]:
-    module = _load_module(path, _sha256(path))
+    module = _load_module(str(path), _sha256(str(path)))
     return {
         name: item
         for name, item in vars(module).items()
@@ -142,7 +148,7 @@ def _reference(path: Path, class_name: str | None) -> StrategyRef:
         hint = did_you_mean(class_name, classes) or f"; it has: {', '.join(classes)}"
         raise StrategyNotFound(f"{path} has no strategy {class_name!r}{hint}")
     name = path.stem if _snake(class_name) == path.stem else _snake(class_name)
-    return StrategyRef(str(path), class_name, name, _sha256(path))
+    return StrategyRef(str(path), class_name, name, _sha256(str(path)))
 
 
 def strategy_names() -> list[str]:

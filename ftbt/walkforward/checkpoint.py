@@ -35,7 +35,7 @@ OUTCOME = "outcome.pickle"
 PROGRESS = "progress.json"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: a dict is pickled far faster
 class TrialRecord:
     """One trial of a window; see `Run.trials`.
 
@@ -122,7 +122,7 @@ class Progress:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # no slots: a dict is pickled far faster
 class Batch:
     """What one checkpoint holds.
 

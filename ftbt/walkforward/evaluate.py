@@ -263,7 +263,8 @@ def metrics_of(
         capital: equity before the first bar.
     """
     together = trades[0] if len(trades) == 1 else np.concatenate([np.zeros(0, TRADE), *trades])
-    if (np.diff(together["exit_time"]) < 0).any():
+    exits = together["exit_time"]
+    if (exits[1:] < exits[:-1]).any():
         together = together[np.argsort(together["exit_time"], kind="stable")]
     returns = equity[:0]  # shorter bars than a day are measured by the days that they make up
     if bars_per_year <= DAYS_PER_YEAR:
