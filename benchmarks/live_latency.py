@@ -30,7 +30,8 @@ from ftbt.errors import FtbtError
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions
 from ftbt.hyperliquid.network import Mode, Network, endpoint
-from ftbt.live.runner import LiveConfig, LiveRun
+from ftbt.live.config import LiveConfig
+from ftbt.live.runner import LiveRun
 from ftbt.live.status import Status
 from ftbt.localnet.options import Options
 from ftbt.localnet.process import Localnet, localnet, named_key

@@ -37,7 +37,7 @@ from ftbt.hyperliquid.network import (
     parse_network,
 )
 from ftbt.hyperliquid.session import Check
-from ftbt.live.runner import LiveConfig
+from ftbt.live.config import LiveConfig
 from ftbt.risk.allocation import EQUAL, FIXED, Allocation
 from ftbt.walkforward.ensemble import make_ensemble
 from ftbt.walkforward.inputs import check_words, limits_of

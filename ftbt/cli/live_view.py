@@ -20,7 +20,8 @@ from rich.text import Text
 
 from ftbt.cli.live_text import Summary, bar_line, status_lines, summary_lines, summary_of
 from ftbt.hyperliquid.session import Check
-from ftbt.live.runner import LiveConfig, LiveRun
+from ftbt.live.config import LiveConfig
+from ftbt.live.runner import LiveRun
 from ftbt.live.status import Status
 from ftbt.live.words import decision_text, event_text
 

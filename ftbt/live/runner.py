@@ -8,9 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import backtrader as bt
 
@@ -19,40 +17,32 @@ from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.reference_engine import Maker
 from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.backtest.result import Status as OrderStatus
-from ftbt.backtest.settings import Settings
 from ftbt.backtest.user_code import user_code
-from ftbt.data.candles import Candles
-from ftbt.data.timeframe import DAY_MS, Timeframe, show_ms
+from ftbt.data.timeframe import DAY_MS, show_ms
 from ftbt.errors import IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
-from ftbt.hyperliquid.budget import MARGIN, Budget
+from ftbt.hyperliquid.budget import Budget
 from ftbt.hyperliquid.feed import FeedGroup
-from ftbt.hyperliquid.keys import AgentKey
-from ftbt.hyperliquid.market_data import BarOptions, MarketData
-from ftbt.hyperliquid.network import Endpoint
+from ftbt.hyperliquid.market_data import MarketData
 from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
-from ftbt.hyperliquid.sockets import SocketOptions
-from ftbt.hyperliquid.transport import Timeouts
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
+from ftbt.live.config import LiveConfig, OnStop
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
 from ftbt.live.earlier import require_past
-from ftbt.live.guard import Guard, GuardLimits, Level
+from ftbt.live.guard import Guard, Level
 from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
-from ftbt.live.requests import Bounds
 from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held, told
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
 from ftbt.live.words import held_text
-from ftbt.risk.allocation import Allocation
 from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve, warmup_bars
 
-OnStop = Literal["keep", "flatten"]
 _FLAT_WITHIN_S = 60.0
 _ANSWERS_S = 20.0
 _LOOK_S = 0.25
@@ -63,57 +53,6 @@ _NET = (TRADE.names or ()).index("net")
 _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LiveConfig:
-    """What a session is to do.
-
-    Attributes:
-        endpoint, key, account: where, signed by whom, for whose money.
-        deployment: its name: orders and journal belong to it.
-        sleeves: strategies with parameters and shares.
-        coins: in the order in which they are decided on.
-        timeframe: of the bars.
-        settings: capital, costs as assumed, limits.
-        state: folder of journal and status.
-        allocation: whether shares shrink in a drawdown.
-        stored: candles for what the exchange no longer has.
-        warm_from: open of the first bar, ms; None: as much as lines and limits need.
-        until: end before the bar that opens then, ms; None: when asked to.
-        dry_run: decide, but send nothing.
-        on_stop: what becomes of positions at the end.
-        bounds: of orders that trade at once.
-        bar_options, socket_options, timeouts, patience: waits.
-        every_s: seconds between two readings of the account.
-        guard: when it steps in.
-        request_margin: part of the venue's request budget to be used; above 1 for a local exchange
-            that is asked to keep none.
-    """
-
-    endpoint: Endpoint
-    key: AgentKey
-    account: str
-    deployment: str
-    sleeves: tuple[Sleeve, ...]
-    coins: tuple[str, ...]
-    timeframe: Timeframe
-    settings: Settings
-    state: Path
-    allocation: Allocation | None = None
-    stored: Mapping[str, Candles] | None = None
-    warm_from: int | None = None
-    until: int | None = None
-    dry_run: bool = False
-    on_stop: OnStop = "keep"
-    bounds: Bounds = field(default_factory=Bounds)
-    bar_options: BarOptions | None = None
-    socket_options: SocketOptions | None = None
-    timeouts: Timeouts | None = None
-    patience: Patience | None = None
-    every_s: float = 30.0
-    guard: GuardLimits = field(default_factory=GuardLimits)
-    request_margin: float = MARGIN
 
 
 class LiveRun:

@@ -17,7 +17,7 @@ from ftbt.live.journal import LiveJournal
 from ftbt.live.locks import hold_key
 
 if TYPE_CHECKING:
-    from ftbt.live.runner import LiveConfig
+    from ftbt.live.config import LiveConfig
 
 Tell = Callable[[Check], None]
 

@@ -34,10 +34,11 @@ from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.sockets import SocketOptions
 from ftbt.hyperliquid.transport import Timeouts, Transport
+from ftbt.live.config import LiveConfig
 from ftbt.live.journal import read_journal
 from ftbt.live.legs import Leg, Stage
 from ftbt.live.protection import unprotected_bound
-from ftbt.live.runner import LiveConfig, LiveRun
+from ftbt.live.runner import LiveRun
 from ftbt.live.status import Status as Seen
 from ftbt.localnet.options import Options
 from ftbt.localnet.process import Key, Localnet, localnet, named_key

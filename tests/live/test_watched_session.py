@@ -24,10 +24,11 @@ from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions
 from ftbt.hyperliquid.network import Mode, Network, endpoint
 from ftbt.live.alerts import load_targets
+from ftbt.live.config import LiveConfig
 from ftbt.live.health import HealthConfig
 from ftbt.live.journal import read_journal
 from ftbt.live.logs import NAME, LogConfig
-from ftbt.live.runner import LiveConfig, LiveRun
+from ftbt.live.runner import LiveRun
 from ftbt.live.secrets import Redactor
 from ftbt.live.watch import Watch, WatchConfig
 from ftbt.localnet.options import Options
