@@ -22,6 +22,13 @@ class _Report(click.Group):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with; `run` when they begin with a run's name."""
+        known = not args or args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["run", *args])
+
 
 @click.group(
     cls=_Report,
