@@ -23,7 +23,7 @@ def _file_option() -> Callable[[Any], Any]:
     )  # fmt: skip
 
 
-@click.group()
+@click.group(epilog="Example: ftbt alerts test")
 def alerts() -> None:
     """Show what a live session tells its owner, and try whether it arrives.
 

@@ -144,9 +144,12 @@ class CloidMaker:
 
     Attributes:
         deployment: name of what runs; the same after a restart.
+        epoch: of its journal. One that is begun anew counts its orders from 1 again, and an old
+            order must not be taken for a new one.
     """
 
     deployment: str
+    epoch: int = 0
 
     @property
     def prefix(self) -> str:
@@ -155,7 +158,7 @@ class CloidMaker:
 
     def make(self, *parts: str | int) -> str:
         """Return the id of the intent that *parts* name, for example coin, bar and leg."""
-        named = "|".join(map(str, (self.deployment, *parts)))
+        named = "|".join(map(str, (self.deployment, self.epoch, *parts)))
         return self.prefix + _digits(f"intent|{named}")[: _CLOID_DIGITS - _PREFIX_DIGITS]
 
     def owns(self, cloid: str | None) -> bool:

@@ -57,6 +57,7 @@ class Wanted:
         leverage: by coin, as far as the exchange offers it; None leaves it as it is there.
         cross: cross margin, where the coin takes it.
         deployment: name of what runs; client order ids begin with it.
+        epoch: of its journal, see `CloidMaker`.
     """
 
     account: str
@@ -64,6 +65,7 @@ class Wanted:
     deployment: str
     leverage: Mapping[str, int] | None = None
     cross: bool = True
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Opening:
         sender = Sender(self._transport, self._key, approval, nonces, self._journal, clock.now)
         resolver = Resolver(sender, rest, self._patience)
         self._settle(resolver)
-        cloids = CloidMaker(wanted.deployment)
+        cloids = CloidMaker(wanted.deployment, wanted.epoch)
         state, orders = self._read_account(account, cloids, wanted.coins)
         equity = self._check_equity(account, mode, state)
         self._check_leverage(wanted, sender, universe, state)

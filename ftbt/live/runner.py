@@ -135,7 +135,10 @@ class LiveRun:
         )  # fmt: skip
         leverage = {coin: int(config.settings.leverage) for coin in config.coins}
         asked = None if config.dry_run else leverage
-        session = opening.open(Wanted(config.account, config.coins, config.deployment, asked))
+        epoch = self.journal.summary().created_ms
+        session = opening.open(
+            Wanted(config.account, config.coins, config.deployment, asked, epoch=epoch)
+        )
         try:
             yield session
         finally:
