@@ -2,9 +2,9 @@
 
 Taken from it are the forms of the info requests and the msgpack hash. The EIP-712 digest over that
 hash is made here, since all of it but 32 bytes is the same each time; tests hold it to the
-signature of the SDK. Not taken are its order methods (they make the nonce inside, so that nothing can be
-written down before it is sent), its WebSocket (it never reconnects), and its HTTP calls (they wait
-for ever unless told otherwise, and fail on some of the venue's own errors).
+signature of the SDK. Not taken are its order methods (they make the nonce inside, so that nothing
+can be written down before it is sent), its WebSocket (it never reconnects), and its HTTP calls
+(they wait for ever unless told otherwise, and fail on some of the venue's own errors).
 """
 
 from __future__ import annotations
