@@ -7,6 +7,7 @@ that, the next one knows what may be on the exchange.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -69,6 +70,7 @@ class Sender:
         self._key = key
         self._vault = approval.vault
         self._nonces = nonces
+        self._pen = threading.Lock()
 
     def place(
         self, orders: Sequence[OrderRequest], why: str, *, grouping: Grouping = Grouping.NONE,
@@ -90,7 +92,7 @@ class Sender:
         """
         cloids = tuple(order.cloid for order in orders)
         action = order_action(orders, grouping)
-        sent = self._sign(action, cloids, why, expires_ms)
+        sent = self._write_down(action, cloids, why, expires_ms, (len(orders), priority))
         return self._outcomes(sent, self._send(sent, len(orders), priority), cancel=False)
 
     def cancel(self, orders: Sequence[tuple[Asset, str]], why: str) -> tuple[Outcome, ...]:
@@ -100,7 +102,8 @@ class Sender:
             OutcomeUnknown, NetworkError, StorageError: as `place`; a cancel may be sent again.
         """
         cloids = tuple(cloid for _, cloid in orders)
-        sent = self._sign(cancel_action(orders), cloids, why, EXPIRES_MS)
+        urgent = (len(orders), Priority.PROTECT)
+        sent = self._write_down(cancel_action(orders), cloids, why, EXPIRES_MS, urgent)
         answer = self._send(sent, len(orders), Priority.PROTECT)
         return self._outcomes(sent, answer, cancel=True)
 
@@ -111,7 +114,8 @@ class Sender:
             OutcomeUnknown, NetworkError, StorageError: as `cancel`.
         """
         names = tuple(str(oid) for _, oid in orders)
-        sent = self._sign(cancel_oid_action(orders), names, why, EXPIRES_MS)
+        urgent = (len(orders), Priority.PROTECT)
+        sent = self._write_down(cancel_oid_action(orders), names, why, EXPIRES_MS, urgent)
         answer = self._send(sent, len(orders), Priority.PROTECT)
         return self._outcomes(sent, answer, cancel=True)
 
@@ -122,7 +126,7 @@ class Sender:
             ExchangeError: refused. OutcomeUnknown, NetworkError, StorageError: as `place`.
         """
         action = leverage_action(asset, leverage, cross=cross)
-        self._plain(self._sign(action, (), f"leverage of {asset.coin}", EXPIRES_MS))
+        self._plain(action, f"leverage of {asset.coin}")
 
     def arm_dead_man(self, time: int | None) -> None:
         """Have all orders cancelled at *time* (ms) unless armed anew; None disarms.
@@ -130,7 +134,7 @@ class Sender:
         Raises:
             ExchangeError: refused, for example for too little volume traded.
         """
-        self._plain(self._sign(dead_man_action(time), (), "dead man's switch", EXPIRES_MS))
+        self._plain(dead_man_action(time), "dead man's switch")
 
     def burn(self, sent: Sent) -> bool:
         """Use up the nonce of *sent* by doing nothing with it.
@@ -167,10 +171,20 @@ class Sender:
         signed = self._key.sign(action, nonce, expires, self._vault, mainnet=mainnet)
         return sdk.body(action, signed, self._vault, nonce, expires)
 
+    def _write_down(
+        self, action: dict[str, Any], cloids: tuple[str, ...], why: str, expires_ms: int | None,
+        spent: tuple[int, Priority],
+    ) -> Sent:  # fmt: skip
+        """Sign *action* and write it down; *spent*: how many requests of the account it takes."""
+        # One after the other: the first of several is on its way while the next is signed.
+        with self._pen:
+            sent = self._sign(action, cloids, why, expires_ms)
+            self.transport.budget.act(*spent)
+            self.journal.before_sending(sent)
+        return sent
+
     def _send(self, sent: Sent, items: int, priority: Priority) -> Any:
-        """Write *sent* down, send it and return the answer; what surely failed is noted."""
-        self.transport.budget.act(items, priority)
-        self.journal.before_sending(sent)
+        """Send *sent* and return the answer; what surely failed is noted."""
         try:
             return self.transport.act(sent.body, items, priority)
         except OutcomeUnknown as error:
@@ -200,7 +214,8 @@ class Sender:
         if found[0].reason is Reason.REQUESTS:
             self.transport.budget.account_is_empty()
 
-    def _plain(self, sent: Sent) -> None:
+    def _plain(self, action: dict[str, Any], why: str) -> None:
+        sent = self._write_down(action, (), why, EXPIRES_MS, (1, Priority.TRADE))
         answer = self._send(sent, 1, Priority.TRADE)
         try:
             found = statuses_of(answer)

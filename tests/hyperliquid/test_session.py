@@ -56,12 +56,18 @@ def test_every_check_is_told_and_the_session_trades(client, begin):
     assert session.sender.place([order], "entry")[0].state is State.FILLED
 
 
+def test_leverage_goes_as_far_as_the_exchange_offers_it(client, begin):
+    """What is asked for beyond that is set to the most there is, as in a back-test."""
+    session = begin([], leverage={"BTC": 500})
+    most = session.universe.tradable("BTC").max_leverage
+    assert session.rest.leverage(client.account, "BTC") == (most, True)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "where"),
     [
         ({"coins": ("BTC", "ETTH")}, InputError, "markets"),
         ({"account": "0x" + "12" * 20}, ConfigError, "agent"),
-        ({"leverage": {"BTC": 500}}, InputError, "leverage"),
         ({"key": agent_key("stranger")}, ConfigError, "agent"),
     ],
 )
