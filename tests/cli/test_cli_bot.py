@@ -104,7 +104,12 @@ def test_journal_of_a_bot_that_runs(running: Bot, here, capsys):
 
 def test_journal_can_be_followed(running: Bot, here):
     """What the bot adds is told while it is followed, and Ctrl-C ends with 130."""
-    words = [sys.executable, "-m", "ftbt", "journal", "--kind", "equity", "--follow"]
+    # Tests that run in the background inherit an ignored Ctrl-C.
+    begin = (
+        "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "sys.argv = ['ftbt', *sys.argv[1:]]; runpy.run_module('ftbt', run_name='__main__')"
+    )
+    words = [sys.executable, "-c", begin, "journal", "--kind", "equity", "--follow"]
     following = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert following.stdout is not None
@@ -117,6 +122,7 @@ def test_journal_can_be_followed(running: Bot, here):
         assert following.wait(20) == 130
     finally:
         following.kill()
+        following.wait()
         following.stdout.close()
 
 

@@ -18,16 +18,16 @@ sys.path.append(str(Path(__file__).parent))
 
 from live_kit import config_for, sleeve_of
 
-from ftbt.live.journal.writer import LiveJournal
+from ftbt.live.journal.appending import Appender
 from ftbt.live.runner import LiveRun, interrupts
 
 
 def kill_at(number: int, *, after: bool, counter: Path) -> None:
     """Let this process die at its *number*-th write; count them in a file."""
-    write = LiveJournal._insert
+    write = Appender._insert
     count = 0
 
-    def counted(self: LiveJournal) -> None:
+    def counted(self: Appender) -> None:
         nonlocal count
         count += 1
         if count == number and not after:
@@ -37,7 +37,7 @@ def kill_at(number: int, *, after: bool, counter: Path) -> None:
         if count == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    LiveJournal._insert = counted  # type: ignore[method-assign]
+    Appender._insert = counted  # type: ignore[method-assign]
 
 
 def live(asked: dict[str, Any]) -> None:
