@@ -311,6 +311,7 @@ def _attributes(path: str, body: Any) -> dict[str, Any]:
         cloid = order.get("c", order.get("cloid")) if isinstance(order, dict) else None
         found["cloid"] = cloid
         found["reduceOnly"] = order.get("r") if isinstance(order, dict) else None
+        found["grouping"] = action.get("grouping")
     if path == "info" and isinstance(body, dict):
         found["user"] = body.get("user")
     return found

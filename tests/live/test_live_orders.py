@@ -221,7 +221,8 @@ def test_a_stop_whose_price_has_passed_closes_at_the_market(scene):
     """Price runs through the place of the stop while only a part is filled: out at once."""
     one = scene()
     one.enter(kind=LIMIT, entry=98.0)
-    one.strike("order_error", text="Invalid TP/SL price. asset=0", match={"type": "order"})
+    stop = {"type": "order", "grouping": "positionTpsl"}  # not one of the targets beside it
+    one.strike("order_error", text="Invalid TP/SL price. asset=0", match=stop)
     oid = one.orders()[0]["oid"]
     one.net.control("/orders/fill", {"user": one.user, "oid": oid, "size": 10})
     one.quiet()
