@@ -64,6 +64,18 @@ def slipped(side: float, price: float, fraction: float, size_decimals: int) -> f
 
 
 @compiled
+def limit_on_arrival(
+    side: float, limit: float, open_: float, fraction: float, size_decimals: int
+) -> float:
+    """Return what a limit pays that the open has passed when it arrives: like a market order.
+
+    Its limit is the worst that it pays. Ask `limit_at_open` first.
+    """
+    worse: float = slipped(side, open_, fraction, size_decimals)
+    return min(worse, limit) if side > 0 else max(worse, limit)
+
+
+@compiled
 def stop_limit_at_open(
     side: float,
     trigger: float,

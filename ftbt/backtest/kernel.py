@@ -60,9 +60,7 @@ def add_order(book, account, side, kind, role, size, price, limit, parent):  # t
     slot.end_bar = -1
     slot.remaining = size
     slot.active = 1
-    slot.rests = 1
-    if kind == LIMIT and not side * (price - book.price) < 0.0:
-        slot.rests = 0  # the last price has passed it: it trades at once, as a taker
+    slot.rests = 0 if kind == LIMIT else 1  # until it has stood through an open
     slot.triggered = 0
     slot.reduces = 0
     slot.break_even = 0

@@ -99,7 +99,10 @@ def _at_open(book, account, price, slip):  # type: ignore[no-untyped-def]
             limit = slot.limit if slot.triggered == 1 else slot.price
             got = fills.limit_at_open(slot.side, limit, price)
             if not math.isnan(got):
-                fill(book, account, slot, got, got, slot.rests == 1)
+                paid = got
+                if slot.rests == 0:
+                    paid = fills.limit_on_arrival(slot.side, limit, got, slip, book.decimals)
+                fill(book, account, slot, paid, got, slot.rests == 1)
         elif slot.kind == STOP and not math.isnan(fills.stop_at_open(slot.side, slot.price, price)):
             _worse(book, account, slot, price, slip)
 

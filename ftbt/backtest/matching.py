@@ -109,7 +109,7 @@ def _at_open(desk: Desk, book: Book, price: float, slip: float) -> None:
         if working.kind == Kind.MARKET:
             _worse(desk, book, working, price, slip)
         elif working.kind == Kind.LIMIT or working.triggered:
-            _limit_at_open(desk, book, working, price)
+            _limit_at_open(desk, book, working, price, slip)
         elif working.kind in (Kind.STOP, Kind.TRAIL) and not isnan(
             fills.stop_at_open(working.side, working.price, price)
         ):
@@ -118,12 +118,15 @@ def _at_open(desk: Desk, book: Book, price: float, slip: float) -> None:
     _sweep(book, attempt, lambda w: w.kind != Kind.CLOSE)
 
 
-def _limit_at_open(desk: Desk, book: Book, working: Working, price: float) -> None:
+def _limit_at_open(desk: Desk, book: Book, working: Working, price: float, slip: float) -> None:
     limit = working.limit if working.triggered else working.price
-    got = fills.limit_at_open(working.side, limit, price)
-    if not isnan(got):
-        # A child that becomes active at this very open and is passed already takes liquidity.
-        desk.fill(book, working, got, got, maker=working.rests)
+    got = paid = fills.limit_at_open(working.side, limit, price)
+    if isnan(got):
+        return
+    if not working.rests:
+        # It arrives at this very open, which has passed it: it takes liquidity.
+        paid = fills.limit_on_arrival(working.side, limit, got, slip, book.decimals)
+    desk.fill(book, working, paid, got, maker=working.rests)
 
 
 def _inside(desk: Desk, book: Book, prices: Prices, slip: float) -> None:

@@ -91,8 +91,6 @@ class OrderEntry:
         limit = float(order.created.pricelimit) if order.created.pricelimit else price
         if kind in TRAILING:  # Backtrader has moved the price by the distance
             price, limit = (round_price(p, book.decimals) for p in (price, limit))
-        # A limit that the last price has passed already trades at once, as a taker.
-        rests = kind != Kind.LIMIT or side * (price - book.price) < 0.0
         return Working(
             number=len(self.desk.orders) + 1,
             order=order,
@@ -104,7 +102,7 @@ class OrderEntry:
             limit=limit,
             bar=book.now,
             remaining=abs(float(order.size)),
-            rests=rests,
+            rests=kind != Kind.LIMIT,
             asked=float(order.created.pclose),
             symbol=book.symbol,
         )

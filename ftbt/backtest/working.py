@@ -39,7 +39,7 @@ class Working:
         price: limit price, or trigger of a stop; NaN for market.
         limit: limit of a stop-limit.
         active: it can trade; a bracket's children wait for their entry.
-        rests: it would not have traded at once when it was sent, so its limit fill is a maker's.
+        rests: it has stood in the book through an open, so its limit fill is a maker's.
         triggered: a stop-limit whose trigger has traded.
         bracket: the bracket it belongs to, as entry or as child.
         reduces: it may only close (children of a bracket).

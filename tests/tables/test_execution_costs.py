@@ -30,7 +30,11 @@ SPREAD = dataclasses.replace(FREE, half_spread=0.01)
         ({"side": 1}, FLAT, 0.1),  # market: taker, 100 x 0.1 %
         ({"side": 1, "kind": "stop", "price": 102}, (100, 103, 99, 102), 0.102),
         ({"side": 1, "kind": "limit", "price": 98}, (100, 101, 97, 100), 0.0196),
-        ({"side": 1, "kind": "limit", "price": 98}, (97, 98, 96, 97), 0.0194),  # rested: maker
+        (
+            {"side": 1, "kind": "limit", "price": 98},
+            (97, 98, 96, 97),
+            0.097,
+        ),  # behind the open: taker
         # A limit that the last close has passed already takes: it never rested.
         ({"side": 1, "kind": "limit", "price": 105}, FLAT, 0.1),
         # Rests at 102 only after its trigger, and is filled on the way back: maker.
@@ -85,7 +89,10 @@ def test_a_target_passed_at_the_open_of_the_entry_takes(table):
         ({"side": 1, "kind": "stop", "price": 102}, (103, 104, 102, 103), 104.03),
         ({"side": -1, "kind": "stop", "price": 98}, (100, 101, 97, 98), 97.02),
         ({"side": 1, "kind": "limit", "price": 98}, (100, 101, 97, 100), 98),
-        ({"side": 1, "kind": "limit", "price": 98}, (97, 98, 96, 97), 97),
+        # It arrives when the open has passed it: it pays what a market order does, up to its limit.
+        ({"side": 1, "kind": "limit", "price": 98}, (97, 98, 96, 97), 97.97),
+        ({"side": 1, "kind": "limit", "price": 98}, (97.5, 98, 96, 97), 98),
+        ({"side": -1, "kind": "limit", "price": 102}, (103, 104, 102, 103), 102),
         (
             {"side": 1, "kind": "stop-limit", "price": 102, "limit": 103},
             (100, 104, 99, 103.5),
@@ -93,13 +100,14 @@ def test_a_target_passed_at_the_open_of_the_entry_takes(table):
         ),
     ],
 )
-def test_slippage_is_against_market_and_stop_fills_only(table, order, bar, price):
-    """Market and stop fills are worse by the half spread; limit fills have none."""
+def test_slippage_is_against_what_takes_liquidity(table, order, bar, price):
+    """Market and stop fills are worse by the half spread; limits that rest have none."""
     result = table.play([FLAT, bar, FLAT], {0: order}, settings=SPREAD)
     fill = result.fills[0]
     assert fill["price"] == pytest.approx(price)
+    behind = order.get("kind") == "limit" and order["side"] * (order["price"] - bar[0]) >= 0
     plain = {101: 100, 99: 100, 103.02: 102, 104.03: 103, 97.02: 98}.get(price, price)
-    assert fill["slippage"] == pytest.approx(abs(price - plain))
+    assert fill["slippage"] == pytest.approx(abs(price - (bar[0] if behind else plain)))
 
 
 def test_slippage_grows_with_the_range_of_the_bars_before(table):
