@@ -176,6 +176,17 @@ class AccountBroker(StrictBroker):
         """Cancel *order* if it still waits; return whether it did. See `OrderEntry.cancel`."""
         return self.entry.cancel(order)
 
+    def _mark(self, time: int) -> None:
+        """Let the limits and shares see the equity; it only moves while something is held."""
+        limits, value = self.limits, self._value
+        if value > limits.peak or value <= limits.watch:
+            limits.mark(value, time)
+        if limits.halted and not limits.off:
+            for book in self.desk.live:
+                self.entry.withdraw_entries(book)
+        if self.shares.shrinks:
+            self.shares.mark(self.desk.live)
+
     def _notify(self, order: Any) -> None:
         if order.owner is not None:
             self.notifications.append(order.clone())

@@ -102,17 +102,6 @@ class ModelBroker(AccountBroker):
             live.append(coming.pop())
         live.sort(key=lambda book: book.number)
 
-    def _mark(self, time: int) -> None:
-        """Let the limits and shares see the equity; it only moves while something is held."""
-        limits, value = self.limits, self._value
-        if value > limits.peak or value <= limits.watch:
-            limits.mark(value, time)
-        if limits.halted and not limits.off:
-            for book in self.desk.live:
-                self.entry.withdraw_entries(book)
-        if self.shares.shrinks:
-            self.shares.mark(self.desk.live)
-
     def _close(self, now: int) -> None:
         """Let the stretches end that had their last bar at number *now* on the clock."""
         live = self.desk.live

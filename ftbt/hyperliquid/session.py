@@ -7,7 +7,7 @@ start. A read that fails stops it as well: what is not known is not assumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -45,6 +45,18 @@ class Check:
     text: str
     passed: bool = True
     warning: bool = False
+
+
+@contextmanager
+def told(tell: Callable[[Check], None], name: str) -> Iterator[list[str]]:
+    """Yield where to put what was found; tell the check when the block is left, also failing."""
+    found: list[str] = []
+    try:
+        yield found
+    except FtbtError as error:
+        tell(Check(name, str(error), passed=False))
+        raise
+    tell(Check(name, "; ".join(found)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +181,8 @@ class Opening:
 
     # --- the checks -------------------------------------------------------------------------
 
-    @contextmanager
-    def _step(self, name: str) -> Iterator[list[str]]:
-        """Yield where to put what was found; tell the check when the block is left."""
-        found: list[str] = []
-        try:
-            yield found
-        except FtbtError as error:
-            self._note(Check(name, str(error), passed=False))
-            raise
-        self._note(Check(name, "; ".join(found)))
+    def _step(self, name: str) -> AbstractContextManager[list[str]]:
+        return told(self._note, name)
 
     def _note(self, check: Check) -> None:
         self._checks.append(check)

@@ -258,11 +258,6 @@ class LiveBroker(AccountBroker):
         sending = 0 if dispatch is None else dispatch.busy + self.sync.paused
         return self.untold() + len(self._inbox) + doubtful + sending
 
-    @property
-    def at_close(self) -> bool:
-        """Whether this turn has brought bars: strategies are about to decide."""
-        return self._at_close_now
-
     def next(self) -> None:
         """Take in what has arrived, and the bars of a turn that has some."""
         if self._at_close_now:
@@ -354,16 +349,6 @@ class LiveBroker(AccountBroker):
             "",
         )  # fmt: skip
         self.on_bar()
-
-    def _mark(self, opened: int) -> None:
-        limits, value = self.limits, self._value
-        if value > limits.peak or value <= limits.watch:
-            limits.mark(value, opened)
-        if limits.halted and not limits.off:
-            for book in self.desk.live:
-                self.entry.withdraw_entries(book)
-        if self.shares.shrinks:
-            self.shares.mark(self.desk.live)
 
     def _draw_groups(self) -> None:
         """Draw the groups of correlated coins from the closes so far, as a back-test does."""

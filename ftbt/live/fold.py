@@ -161,7 +161,9 @@ def _broker(
     except (TypeError, KeyError) as error:
         raise IntegrityError(f"{reader.path} has settings that this ftbt does not know") from error
     shares = [float(one["share"]) for one in said["strategies"]]
-    account = Account(settings, assets, CloidMaker(reader.summary().deployment), shares)
+    summary = reader.summary()
+    cloids = CloidMaker(summary.deployment, summary.created_ms)
+    account = Account(settings, assets, cloids, shares)
     return LiveBroker(account, step, note, lambda: None)
 
 

@@ -25,7 +25,7 @@ from ftbt.hyperliquid.budget import Budget
 from ftbt.hyperliquid.feed import FeedGroup
 from ftbt.hyperliquid.market_data import MarketData
 from ftbt.hyperliquid.resolving import Patience
-from ftbt.hyperliquid.session import Check, Opening, Session, Wanted
+from ftbt.hyperliquid.session import Check, Opening, Session, Wanted, told
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.config import LiveConfig, OnStop
@@ -35,7 +35,7 @@ from ftbt.live.guard import Guard, Level
 from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
 from ftbt.live.restore import KINDS, Before, Restoring
-from ftbt.live.start import capital_check, journal_open, key_held, told
+from ftbt.live.start import capital_check, journal_open, key_held
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
 from ftbt.live.words import held_text
@@ -297,8 +297,6 @@ class LiveRun:
             self._wind_up()
         elif self._failure() is not None:
             self.cerebro.runstop()
-        if self.broker.at_close:
-            return  # first the decision; the turn after it tells
         status = self._status()
         self.file.write(status)
         self._show(status)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ftbt.errors import FtbtError
 from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.network import Endpoint
-from ftbt.hyperliquid.session import Check
+from ftbt.hyperliquid.session import Check, told
 from ftbt.live import control
 from ftbt.live.broker import SHORT
 from ftbt.live.earlier import Earlier, last_session, require_same
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
     from ftbt.live.config import LiveConfig
 
 Tell = Callable[[Check], None]
-
-
-@contextmanager
-def told(tell: Tell, name: str) -> Iterator[list[str]]:
-    """Yield where to put what was found; tell the check when the block is left, also failing."""
-    found: list[str] = []
-    try:
-        yield found
-    except FtbtError as error:
-        tell(Check(name, str(error), passed=False))
-        raise
-    tell(Check(name, "; ".join(found)))
 
 
 @contextmanager
