@@ -22,11 +22,10 @@ from ftbt.live.desk import LiveDesk, slip
 from ftbt.live.dispatch import Cancel, Done, Look, unknown
 from ftbt.live.legs import Leg, Placed, Stage
 from ftbt.live.sync import Sync
+from ftbt.live.truth import UNSURE, Comparison
 
 # After so many refusals in a row of a stop, and without another one, the position is closed.
 MOST_STOPS = 4
-# What the exchange says of a position without a fill for it counts after so long: fills may lag.
-ASTRAY_S = 5.0
 _TOLD_AGAIN = 10_000
 # Refusals that say nothing about the order: it is sent again.
 _NOT_ITS_FAULT = (
@@ -34,7 +33,6 @@ _NOT_ITS_FAULT = (
     Reason.POST_ONLY_WINDOW, Reason.SIGNER,
 )  # fmt: skip
 _TAKEN = (State.RESTING, State.FILLED, State.WAITING)
-UNSURE = "unknown outcome"
 SIGNER = "agent"
 # The exchange may take our signature again: after so long an entry finds out.
 _SIGNER_S = 10.0
@@ -73,7 +71,7 @@ class Events:
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
         self.foreign: dict[str, Decimal] = {}  # signed size by coin that is none of ours
-        self._astray: dict[str, tuple[Decimal, float]] = {}
+        self._comparison = Comparison(self)
         self.restoring = False
         self._signer_at = 0.0
 
@@ -168,9 +166,9 @@ class Events:
         for row in self.desk.trades[before:]:
             self.note("trade", {"row": [float(x) for x in row]}, book.coin)
         if not self.restoring:
-            self._leave_unwanted(book)
+            self.leave_unwanted(book)
 
-    def _leave_unwanted(self, book: LiveBook) -> None:
+    def leave_unwanted(self, book: LiveBook) -> None:
         """Close a position whose entry had been taken back when it filled after all."""
         trade = book.trade
         if trade is None or trade.entry.status in (Status.OPEN, Status.FILLED):
@@ -248,7 +246,7 @@ class Events:
 
     def _unsure(self, leg: Placed) -> None:
         leg.unsure = True
-        self._look(leg)
+        self.look(leg)
 
     def _outcome(self, leg: Placed, outcome: Outcome, *, cancelled: bool) -> None:
         self.legs.numbered(leg, outcome.oid)
@@ -261,7 +259,7 @@ class Events:
         elif cancelled:
             self._cancelled(leg, state)
         elif state is State.RESTING or state is State.WAITING:
-            self._standing(leg)
+            self.standing(leg)
         elif state is State.FILLED:
             leg.to(Stage.ENDING)
             leg.expected = outcome.filled
@@ -273,7 +271,8 @@ class Events:
         else:
             self._ended(leg, None)
 
-    def _standing(self, leg: Placed) -> None:
+    def standing(self, leg: Placed) -> None:
+        """Note that *leg* stands on the exchange."""
         leg.unsure = False
         self.sync.stands(leg)
         if leg.kind is Leg.GUARD and not self._is_awake(leg):
@@ -291,7 +290,7 @@ class Events:
         if state in (State.CANCELED, State.GONE):
             # How much of it had filled is not told: the order itself knows.
             leg.to(Stage.ENDING)
-            self._look(leg)
+            self.look(leg)
         else:
             self.sync.keep_off(leg)
 
@@ -341,7 +340,8 @@ class Events:
 
     # --- look-ups and reports ---------------------------------------------------------------------
 
-    def _look(self, leg: Placed) -> None:
+    def look(self, leg: Placed) -> None:
+        """Have the exchange asked for *leg*, unless that is on its way."""
         if not leg.looked and self.sync.dispatch is not None:
             leg.looked = True
             self.sync.dispatch.submit(Look(leg.cloid))
@@ -377,7 +377,7 @@ class Events:
         self.legs.numbered(leg, report.oid)
         state = report.state
         if state is OrderState.LIVE:
-            self._standing(leg)
+            self.standing(leg)
         elif state is OrderState.FILLED:
             self._ended(leg, leg.size if leg.kind is Leg.ENTRY and not leg.closes else None)
         elif state is OrderState.REJECTED and leg.stage is Stage.SENT and not looked:
@@ -411,30 +411,7 @@ class Events:
         }
         if truth.heard:
             self.calm(DOWN, "the account's stream is back")
-        standing = {order.cloid for order in truth.orders if order.cloid is not None}
-        for leg in list(self.legs.all_alive()):
-            if leg.since <= truth.read_at:
-                self._compare_leg(leg, stands=leg.cloid in standing)
-        if not any(leg.unsure for leg in self.legs.all_alive()):
-            self.calm(UNSURE, "every order is accounted for again")
-        self._orphans(truth)
-        for coin, book in self.books.items():
-            self._compare(book, truth, coin)
-            self._leave_unwanted(book)
-            self.sync.sync(book)
-
-    def _compare_leg(self, leg: Placed, *, stands: bool) -> None:
-        if stands and leg.stage is Stage.ENDING:
-            leg.dropped = False
-            leg.stage = Stage.LIVE
-            self._standing(leg)
-        elif stands:
-            if leg.unsure or leg.stage is not Stage.SENT:
-                self._standing(leg)
-        elif leg.unsure or leg.stage in (Stage.LIVE, Stage.WAITING):
-            self._look(leg)
-        elif leg.stage is Stage.ENDING:
-            leg.to(Stage.OVER)  # its fills were read before the orders were
+        self._comparison.run(truth)
 
     def look_again(self) -> None:
         """Ask for the truth while there are orders of which nobody knows."""
@@ -442,50 +419,6 @@ class Events:
             self.calm(SIGNER, "our signature is tried again")
         if any(leg.unsure and not leg.looked for leg in self.legs.all_alive()):
             self.reconcile()
-
-    def _orphans(self, truth: Truth) -> None:
-        """Cancel orders of this deployment that stand for nothing."""
-        for order in truth.orders:
-            leg = self.legs.find(order.cloid, order.oid)
-            if leg is not None or not self.sync.cloids.owns(order.cloid):
-                continue
-            if order.coin in self.books and self.sync.dispatch is not None:
-                assert order.cloid is not None, "owned by its client id"
-                asset = self.sync.assets[order.coin]
-                why = f"{order.coin}: an order of ours that stands for nothing"
-                self.note("orphan", {"cloid": order.cloid}, order.coin)
-                self.sync.dispatch.submit(Cancel(((asset, order.cloid),), why))
-
-    def _compare(self, book: LiveBook, truth: Truth, coin: str) -> None:
-        held = truth.state.positions.get(coin)
-        there = ZERO if held is None else held.size
-        ours = Decimal(repr(book.size))
-        apart = there - ours - self.foreign.get(coin, ZERO)
-        if abs(apart) < Decimal(10) ** -book.decimals / 2:
-            self._astray.pop(coin, None)
-            return
-        before, since = self._astray.get(coin, (ZERO, 0.0))
-        if before != apart:
-            self._astray[coin] = (apart, time.monotonic())
-        busy = any(x.stage in (Stage.SENT, Stage.ENDING) for x in self.legs.alive(coin))
-        if busy or before != apart or time.monotonic() - since < ASTRAY_S:
-            self.reconcile()  # a fill may be on its way
-            return
-        del self._astray[coin]
-        gone = min(abs(apart), abs(ours)) if apart * ours < 0 else ZERO
-        if gone:
-            self._closed_elsewhere(book, float(gone))
-        if gone != abs(apart):
-            self.abroad(coin, apart + gone * (1 if ours > 0 else -1))
-
-    def _closed_elsewhere(self, book: LiveBook, size: float) -> None:
-        """Book a part of the position that is gone and of whose end no fill was told."""
-        working = self.desk.order_out(book, book.price, ExitReason.SIGNAL)
-        text = f"{book.coin}: {size:g} of the position are gone without a fill; booked at the last"
-        self.note("error", {"what": text, "order": working.number, "size": size}, book.coin)
-        self.take(book, working, size, book.price, 0.0, maker=False)
-        if working.remaining:
-            self.desk.end(book, working, Status.CANCELLED)
 
     # --- trouble ----------------------------------------------------------------------------------
 

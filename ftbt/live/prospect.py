@@ -25,11 +25,11 @@ from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.transport import Transport
 from ftbt.live.broker import LiveBroker
 from ftbt.live.dispatch import Cancel, Done, Job, Look, Place
-from ftbt.live.events import ASTRAY_S
 from ftbt.live.fold import Folded, fold, order_words
 from ftbt.live.journal import JournalReader
 from ftbt.live.legs import Placed, Stage
 from ftbt.live.offline import Place as Where
+from ftbt.live.truth import ASTRAY_S
 from ftbt.live.words import event_text
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from place_kit import enter_place
 
 from ftbt.cli.main import run
-from ftbt.data.candles import Candles, make_bars
-from ftbt.data.parquet import write_candles
-from ftbt.data.timeframe import HOUR_MS
 from ftbt.robustness.plain_files import load_matrix
 from ftbt.walkforward.ledger import Ledger
 from ftbt.walkforward.store import load_run
@@ -47,18 +44,7 @@ SMALL = ["--trials", "2", "--min-trades", "1", "--jobs", "1"]
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a working folder with strategies/cross.py and BTC-1h.parquet (20 days)."""
-    (tmp_path / "strategies").mkdir()
-    (tmp_path / "strategies" / "cross.py").write_text(CROSS)
-    random = np.random.default_rng(2)
-    close = 1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.01, 480)))
-    opens = np.concatenate(([1000.0], close[:-1]))
-    time = 1_704_067_200_000 + HOUR_MS * np.arange(480)
-    high, low = np.maximum(opens, close) * 1.001, np.minimum(opens, close) / 1.001
-    bars = make_bars(time, opens, high, low, close, np.ones(480))
-    write_candles(tmp_path / "BTC-1h.parquet", Candles.checked("BTC", "1h", bars))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FTBT_STRATEGIES", raising=False)
-    return tmp_path
+    return enter_place(tmp_path, monkeypatch, CROSS)
 
 
 def go(*more: str) -> int:

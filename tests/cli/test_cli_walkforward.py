@@ -6,18 +6,16 @@ import re
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
+from place_kit import enter_place
 
 from ftbt.backtest.settings import Settings
 from ftbt.cli.asked import KEYS, parameters_of
 from ftbt.cli.main import cli, run
 from ftbt.cli.walkforward import walkforward
 from ftbt.config import Experiment
-from ftbt.data.candles import Candles, make_bars
-from ftbt.data.parquet import read_bars, write_candles
+from ftbt.data.parquet import read_bars
 from ftbt.data.store import CandleStore
-from ftbt.data.timeframe import HOUR_MS
 from ftbt.errors import ParameterError
 
 CROSS = '''
@@ -52,18 +50,7 @@ SHORT = ["--train", "8d", "--test", "4d", "--trials", "4", "--jobs", "1", "--no-
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a working folder with strategies/cross.py and BTC-1h.parquet (20 days)."""
-    (tmp_path / "strategies").mkdir()
-    (tmp_path / "strategies" / "cross.py").write_text(CROSS)
-    random = np.random.default_rng(2)
-    close = 1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.01, 480)))
-    opens = np.concatenate(([1000.0], close[:-1]))
-    time = 1_704_067_200_000 + HOUR_MS * np.arange(480)
-    high, low = np.maximum(opens, close) * 1.001, np.minimum(opens, close) / 1.001
-    bars = make_bars(time, opens, high, low, close, np.ones(480))
-    write_candles(tmp_path / "BTC-1h.parquet", Candles.checked("BTC", "1h", bars))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FTBT_STRATEGIES", raising=False)
-    return tmp_path
+    return enter_place(tmp_path, monkeypatch, CROSS)
 
 
 def go(*more: str) -> int:
