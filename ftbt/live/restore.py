@@ -26,6 +26,7 @@ from ftbt.strategy.base import SetupStrategy
 
 KINDS = (
     "order", "fill", "foreign", "end", "withdraw", "funding", "leg", "moved", "equity", "reset",
+    "error",
 )  # fmt: skip
 _NAN = float("nan")
 # A fill may be told after one that happened later.
@@ -129,6 +130,8 @@ class Restoring:
             self.newest_payment = max(self.newest_payment, int(body["time"]))
             paid = Funding(event.coin, int(body["time"]), Decimal(repr(-float(body["paid"]))))
             self.broker.events.funding(paid)
+        elif event.kind == "error" and "order" in body:
+            self._gone(self._book(event), body)
         elif event.kind == "reset":
             self.broker.limits.reset_breaker()
         elif event.kind == "equity":
@@ -211,6 +214,13 @@ class Restoring:
             self.broker.legs.numbered(leg, body["oid"])
             if leg.size and leg.filled >= leg.size:
                 leg.to(Stage.OVER)
+
+    def _gone(self, book: LiveBook, body: Mapping[str, Any]) -> None:
+        """Book a part of a position of whose end no fill was told; see `Comparison`."""
+        working = self.broker.desk.orders[int(body["order"]) - 1]
+        book.at(int(body["time"]))
+        size, price = float(body["size"]), float(body["price"])
+        self.broker.events.take(book, working, size, price, 0.0, maker=False)
 
     def _foreign(self, event: Event) -> None:
         self.broker.events.abroad(event.coin, Decimal(event.body["size"]))

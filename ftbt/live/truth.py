@@ -100,7 +100,10 @@ class Comparison:
         events = self._events
         working = events.desk.order_out(book, book.price, ExitReason.SIGNAL)
         text = f"{book.coin}: {size:g} of the position are gone without a fill; booked at the last"
-        body = {"what": text, "order": working.number, "size": size}
+        body = {
+            "what": text, "order": working.number, "size": size, "price": book.price,
+            "time": book.time,
+        }  # fmt: skip
         events.note("error", body, book.coin)
         events.take(book, working, size, book.price, 0.0, maker=False)
         if working.remaining:

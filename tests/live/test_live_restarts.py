@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
+
 import pytest
 from live_kit import COIN, Scene, until
 
 from ftbt.backtest.result import ExitReason, Status
-from ftbt.live.journal import read_journal
+from ftbt.hyperliquid.account import Truth
+from ftbt.hyperliquid.records import ZERO, AccountState, OrderReport
+from ftbt.hyperliquid.rest import Equity
+from ftbt.live import truth
+from ftbt.live.dispatch import Done, Look
+from ftbt.live.fold import fold
+from ftbt.live.journal import LiveJournal, read_journal
 
 LIMIT = 2
 
@@ -117,3 +126,39 @@ def test_what_somebody_else_has_is_still_somebody_elses_after_a_start(scene):
     assert "somebody else" in one.seen.ready
     assert one.book.size == 0
     assert len(one.events("foreign")) == 1
+
+
+def test_a_position_that_went_without_a_fill_is_gone_for_good(scene, tmp_path, monkeypatch):
+    """What was booked for want of a fill is in the journal: the next fold is flat, to the cent."""
+    path, worth = tmp_path / "journal.db", Decimal(10_000)
+    copy_journal(holding(scene()).state / "journal.db", path)
+    empty = AccountState(worth, ZERO, worth, {}, 0)
+    none_there = Truth(empty, Equity(worth, worth, "default"), (), float("inf"), True, {})
+    monkeypatch.setattr(truth, "ASTRAY_S", 0.0)
+    told = []
+    with read_journal(path) as journal:
+        first = fold(journal, {COIN: 97.5}, note=lambda *event: told.append(event)).broker
+    for leg in list(first.legs.all_alive()):
+        size = leg.size
+        over = (COIN, leg.is_buy, 1, leg.cloid, size, size, "reduceOnlyCanceled", 0)
+        first.events.done(Done(Look(leg.cloid), report=OrderReport(*over)))
+    for _ in range(3):  # one ends the orders, and of the position it counts when said twice
+        first.events.truth(none_there)
+    assert not first.coins[COIN].size
+
+    with LiveJournal.open(path, deployment="copy") as writer:
+        for kind, body, coin in told:
+            writer.note(kind, body, coin=coin)
+    with read_journal(path) as journal:
+        again = fold(journal, {COIN: 97.5}).broker
+    assert not again.coins[COIN].size
+    assert again.desk.cash == first.desk.cash
+    assert len(again.desk.trades) == len(first.desk.trades) == 1
+
+
+def copy_journal(source: Path, target: Path) -> None:
+    """Write the events of a journal into a new one."""
+    with read_journal(source) as journal, LiveJournal.open(target, deployment="copy") as writer:
+        for event in journal.events():
+            if event.kind != "journal":
+                writer.note(event.kind, event.body, coin=event.coin, market_ms=event.market_ms)
