@@ -1,9 +1,12 @@
 """Sends what is to be sent, on threads of its own, and hands back what came of it.
 
 What protects and what opens go out on threads of their own, several each, and an action without an
-answer is settled on yet another: a stop waits neither for an entry nor for the outcome of one, and
-orders that are decided on together go out together. None of them depends on the order in which they
-arrive: what needs another order to stand is only handed in when it does.
+answer is settled on yet another: a stop waits neither for an entry nor for the outcome of one. None
+of them depends on the order in which they arrive: what needs another order to stand is only handed
+in when it does.
+
+What is handed in together is signed and written down together, by the thread that hands it in, and
+only sent by the others. So the disk is waited for once, and no thread has to be waited for before.
 """
 
 from __future__ import annotations
@@ -11,19 +14,21 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from ftbt.errors import FtbtError, OutcomeUnknown
 from ftbt.hyperliquid.budget import Priority
+from ftbt.hyperliquid.journal import Sent
 from ftbt.hyperliquid.orders import Grouping, OrderRequest
 from ftbt.hyperliquid.outcomes import Outcome, State
 from ftbt.hyperliquid.records import Asset, OrderReport
 from ftbt.hyperliquid.resolving import Resolver
 from ftbt.hyperliquid.rest import Rest
-from ftbt.hyperliquid.sending import ActionLost, Sender
+from ftbt.hyperliquid.sending import Action, ActionLost, Sender, cancelling, placing
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,10 @@ class Dispatch(Protocol):
         """Take *job*; what comes of it is delivered later."""
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """Let what the thread of the loop submits within leave when the outermost block ends."""
+        ...
+
     @property
     def busy(self) -> int:
         """Jobs without a result so far."""
@@ -110,6 +119,17 @@ class Dispatch(Protocol):
         """Finish what was taken, then end."""
         ...
 
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A job that is signed and written down, and only has to be sent."""
+
+    job: Place | Cancel
+    action: Action
+    sent: Sent
+
+
+_Line = queue.SimpleQueue[Job | _Written | None]
 
 # How many actions of a kind may wait for their answers at once.
 _SENDERS = {"protection": 4, "trades": 4, "look-ups": 1}
@@ -128,11 +148,10 @@ class Dispatcher:
     ) -> None:
         self._sender, self._resolver, self._rest = sender, resolver, rest.once()
         self._deliver = deliver
-        self._lines: dict[str, queue.SimpleQueue[Job | None]] = {
-            name: queue.SimpleQueue() for name in _SENDERS
-        }
+        self._lines: dict[str, _Line] = {name: queue.SimpleQueue() for name in _SENDERS}
         self._lock = threading.Lock()
         self._open = 0
+        self._gathered: list[Job] | None = None  # jobs that are to leave together
         self._threads = [
             threading.Thread(target=self._run, args=(line,), name=name, daemon=True)
             for name, line in self._lines.items()
@@ -155,7 +174,23 @@ class Dispatcher:
         """See `Dispatch.submit`."""
         with self._lock:
             self._open += 1
-        self._lines[_line(job)].put(job)
+        if self._gathered is None:
+            self._lines[_line(job)].put(job)
+        else:
+            self._gathered.append(job)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See `Dispatch.together`."""
+        if self._gathered is not None:
+            yield
+            return
+        self._gathered = []
+        try:
+            yield
+        finally:
+            jobs, self._gathered = self._gathered, None
+            self._hand_in(jobs)
 
     def close(self, patience_s: float = 20.0) -> None:
         """See `Dispatch.close`."""
@@ -166,10 +201,29 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self, line: queue.SimpleQueue[Job | None]) -> None:
-        while (job := line.get()) is not None:
+    def _hand_in(self, jobs: Sequence[Job]) -> None:
+        """Sign and write down as one what needs no question first, and let all of it leave."""
+        ready: list[tuple[Place | Cancel, Action]] = []
+        for job in jobs:
+            if isinstance(job, Look) or (isinstance(job, Place) and job.fresh):
+                self._lines[_line(job)].put(job)
+                continue
             try:
-                self._tell(self._do(job))
+                ready.append((job, action_of(job, None)))
+            except (FtbtError, ValueError) as error:
+                self._tell(Done(job, error=error))
+        written = self._sender.write_down([action for _, action in ready]) if ready else []
+        for (job, action), sent in zip(ready, written, strict=True):
+            if isinstance(sent, Sent):
+                self._lines[_line(job)].put(_Written(job, action, sent))
+            else:
+                self._tell(Done(job, error=sent))
+
+    def _run(self, line: _Line) -> None:
+        while (found := line.get()) is not None:
+            job = found.job if isinstance(found, _Written) else found
+            try:
+                self._tell(self._do(found))
             except ActionLost as lost:
                 threading.Thread(
                     target=self._settle, args=(job, lost), name="doubt", daemon=True
@@ -180,17 +234,21 @@ class Dispatcher:
             self._open -= 1
         self._deliver(done)
 
-    def _do(self, job: Job) -> Done:
-        """Return what came of *job*.
+    def _do(self, found: Job | _Written) -> Done:
+        """Return what came of a job.
 
         Raises:
             ActionLost: another thread is to find that out.
         """
+        job = found.job if isinstance(found, _Written) else found
         try:
+            if isinstance(found, _Written):
+                return Done(job, self._sender.send(found.action, found.sent))
             if isinstance(job, Look):
-                found = self._rest.order(self._sender.account, job.cloid, Priority.PROTECT)
-                return Done(job, report=found)
-            return Done(job, self._act(job))
+                report = self._rest.order(self._sender.account, job.cloid, Priority.PROTECT)
+                return Done(job, report=report)
+            mids = self._mids() if isinstance(job, Place) and job.fresh else None
+            return Done(job, self._sender.carry_out(action_of(job, mids)))
         except ActionLost:
             raise
         except (FtbtError, OSError, ValueError) as error:
@@ -203,12 +261,6 @@ class Dispatcher:
         except (FtbtError, OSError, ValueError) as error:
             done = Done(job, error=error)
         self._tell(done)
-
-    def _act(self, job: Place | Cancel) -> tuple[Outcome, ...]:
-        if isinstance(job, Cancel):
-            return self._sender.cancel(job.orders, job.why)
-        orders = job.make(self._mids() if job.fresh else None)
-        return self._sender.place(orders, job.why, grouping=job.grouping, priority=job.priority)
 
     def _mids(self) -> dict[str, Decimal] | None:
         """Return the mid prices; None when they can't be had: an exit can't wait for them."""
@@ -230,8 +282,23 @@ class DryRun:
         state = State.GONE if isinstance(job, Cancel) else State.REFUSED
         self._deliver(Done(job, tuple(Outcome(c, state, text="dry run") for c in job.cloids)))
 
+    def together(self) -> AbstractContextManager[None]:
+        """See `Dispatch.together`."""
+        return nullcontext()
+
     def close(self, patience_s: float = 20.0) -> None:
         """Do nothing: there is nothing on its way."""
+
+
+def action_of(job: Place | Cancel, mids: dict[str, Decimal] | None) -> Action:
+    """Return what *job* asks for.
+
+    Raises:
+        InputError: orders that the venue would not take.
+    """
+    if isinstance(job, Cancel):
+        return cancelling(job.orders, job.why)
+    return placing(job.make(mids), job.why, job.grouping, job.priority)
 
 
 def _line(job: Job) -> str:

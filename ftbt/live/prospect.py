@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -154,6 +154,9 @@ class _Told:
 
     def submit(self, job: Job) -> None:
         self.jobs.append(job)
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self, patience_s: float = 0.0) -> None:
         pass

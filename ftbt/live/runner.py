@@ -19,7 +19,7 @@ from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.backtest.result import Status as OrderStatus
 from ftbt.backtest.user_code import user_code
 from ftbt.data.timeframe import DAY_MS, show_ms
-from ftbt.errors import IntegrityError, StorageError
+from ftbt.errors import FtbtError, IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import Budget
 from ftbt.hyperliquid.feed import FeedGroup
@@ -34,6 +34,8 @@ from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, Level
 from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
+from ftbt.live.practice import practise
+from ftbt.live.promptness import collecting_in_pauses
 from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held
 from ftbt.live.status import Latencies, Status, StatusFile
@@ -182,7 +184,7 @@ class LiveRun:
         )  # fmt: skip
         self.session, self.data = session, data
         broker = self.broker = LiveBroker(
-            account, config.timeframe.ms, self._note, self._reconcile, self.journal.together
+            account, config.timeframe.ms, self._note, self._reconcile, self._as_one
         )
         before = Before.read(self.journal)
         broker.warm = data.waiting
@@ -205,7 +207,8 @@ class LiveRun:
         self._before = before
         names = {cls: cls.__name__ for cls in self._classes}
         try:
-            with user_code("+".join(names.values()), names):
+            with user_code("+".join(names.values()), names), collecting_in_pauses() as pauses:
+                self._pauses = pauses
                 cerebro.run()
             self._raise_failures()
         except KeyboardInterrupt:
@@ -232,9 +235,6 @@ class LiveRun:
     def _begin(self) -> None:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
-        for one in self.cerebro.runningstrats:
-            if isinstance(one, SetupStrategy):
-                one.prepare()
         restoring = Restoring(broker, self.cerebro.runningstrats)
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
@@ -255,13 +255,36 @@ class LiveRun:
         broker.connect(self.dispatch)
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
+        self._practise()
         # Before the first decision: bars may have come while the lines warmed up.
         self._obey()
+        self._pauses.settle()
         broker.entries_open = True
+
+    def _practise(self) -> None:
+        """Let all that the first order needs be loaded before it is due."""
+        for one in self.cerebro.runningstrats:
+            if isinstance(one, SetupStrategy):
+                one.prepare()
+        first = next(iter(self.broker.coins.values()))
+        try:
+            practise(
+                self.broker.account, first.coin, (first.opened, first.price),
+                self.config.timeframe.ms, self.session.sender.practise,
+            )  # fmt: skip
+        except FtbtError as error:  # it is only about milliseconds
+            self._note("note", {"text": f"orders were not practised: {error}"}, "")
 
     def _deliver(self, done: Done) -> None:
         self.broker.deliver(done)
         self.data.nudge()
+
+    @contextmanager
+    def _as_one(self) -> Iterator[None]:
+        """Write what is noted within as one, with the orders that it leads to, and send them."""
+        together = nullcontext() if self.dispatch is None else self.dispatch.together()
+        with self.journal.together(), together:
+            yield
 
     def _reconcile(self) -> None:
         if self.stream is not None:
@@ -300,6 +323,8 @@ class LiveRun:
         status = self._status()
         self.file.write(status)
         self._show(status)
+        if not self.data.ready():
+            self._pauses.pause()
 
     def _obey(self) -> None:
         """Do what the owner asks for by files in the state folder; see `ftbt.live.control`."""
