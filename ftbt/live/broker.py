@@ -135,7 +135,7 @@ class LiveBroker(AccountBroker):
         """Return the live desk."""
         return LiveDesk(
             self.settings, self.limits, self._notify, self.getcommissioninfo,
-            self._made, self._ended,
+            self._made, self._ended, self.shares.earn,
         )  # fmt: skip
 
     def add_coin(self, data: LiveFeed) -> None:
@@ -345,7 +345,7 @@ class LiveBroker(AccountBroker):
         self._note(
             "equity",
             {"bar": opened, "equity": self._value, "cash": self.desk.cash,
-             "limits": self.limits.state()},
+             "limits": self.limits.state(), "peaks": [*self.shares.peaks]},
             "",
         )  # fmt: skip
         self.on_bar()

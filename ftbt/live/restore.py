@@ -137,6 +137,7 @@ class Restoring:
             self.broker.limits.reset_breaker()
         elif event.kind == "equity":
             self.broker.limits.restore(body["limits"])
+            self.broker.shares.peaks = body["peaks"]
 
     def _book(self, event: Event) -> LiveBook:
         book = self.broker.coins.get(event.coin)
