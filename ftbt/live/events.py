@@ -69,6 +69,7 @@ class Events:
         self.trouble: dict[str, str] = {}  # why no position may be opened: what -> sentence
         self.account_equity: Decimal | None = None
         self.liquidation: dict[str, float] = {}  # price by coin, as of the last truth
+        self.strangers = 0  # orders and positions in the account that are none of ours
         self.fills = 0
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
@@ -421,6 +422,8 @@ class Events:
             for coin, one in truth.state.positions.items()
             if one.liquidation is not None and coin in self.books
         }
+        self.strangers = sum(not self.sync.cloids.owns(order.cloid) for order in truth.orders)
+        self.strangers += sum(coin not in self.books for coin in truth.state.positions)
         if truth.heard:
             self.calm(DOWN, "the account's stream is back")
         self._comparison.run(truth)

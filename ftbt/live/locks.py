@@ -46,7 +46,7 @@ def is_held(path: Path) -> bool:
     """
     if os.name == "nt":
         return path.exists() and _is_taken(path)
-    import fcntl  # not there on Windows
+    import fcntl  # noqa: PLC0415 - not there on Windows
 
     try:
         with path.open("rb") as file:  # who may only read the folder may ask as well
