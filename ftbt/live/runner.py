@@ -29,6 +29,7 @@ from ftbt.hyperliquid.session import Check, Opening, Session, Wanted, told
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.config import LiveConfig, OnStop
+from ftbt.live.deadman import DeadMan, is_needed, left_armed
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
 from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, Level
@@ -198,6 +199,7 @@ class LiveRun:
             broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
+        self.dead_man: DeadMan | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
@@ -253,6 +255,11 @@ class LiveRun:
             else Dispatcher(session.sender, session.resolver, session.rest, self._deliver)
         )
         broker.connect(self.dispatch)
+        if not config.dry_run:
+            self.dead_man = DeadMan(
+                session.sender, session.clock.now, self.journal.note,
+                armed=left_armed(self.journal),
+            )  # fmt: skip
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
         self._practise()
@@ -316,6 +323,8 @@ class LiveRun:
         """Look after the session once in each turn of the loop."""
         self._obey()
         self._look_out()
+        if self.dead_man is not None:
+            self.dead_man.look(needed=is_needed(self.broker))
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
@@ -400,6 +409,8 @@ class LiveRun:
         self.broker.end_turn()
         if self.dispatch is not None:
             self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
+        if self.dead_man is not None:
+            self.dead_man.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}

@@ -17,7 +17,7 @@ from ftbt.live.words import decision_text, event_text
 KINDS = frozenset(
     ("session", "decision", "order", "leg", "fill", "end", "withdraw", "moved", "trade", "refusal",
      "refused", "equity", "funding", "foreign", "alarm", "critical", "error", "orphan", "note",
-     "reset", "stop", "journal")
+     "reset", "stop", "journal", "alert", "deadman")
 )  # fmt: skip
 # Under these names the bodies of events have the number of an order.
 _ORDER_KEYS = ("order", "number", "parent")
@@ -150,6 +150,10 @@ def _session(body: Mapping[str, Any]) -> str:
     return f"begins: {names} on {coins} {body['timeframe']}, {body['network']}, pid {body['pid']}"
 
 
+def _switch(body: Mapping[str, Any]) -> str:
+    return f"dead man's switch of the venue {'on' if body['armed'] else 'off'}"
+
+
 def _stop(body: Mapping[str, Any]) -> str:
     held = ", ".join(f"{size:+g} {coin}" for coin, size in body["positions"].items())
     return f"ends with {held or 'no position'}"
@@ -161,7 +165,7 @@ def _funding(body: Mapping[str, Any]) -> str:
 
 _TOLD: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "order": _order, "leg": _leg, "end": _end, "equity": _equity, "session": _session,
-    "stop": _stop, "funding": _funding,
+    "stop": _stop, "deadman": _switch, "funding": _funding,
 }  # fmt: skip
 
 
