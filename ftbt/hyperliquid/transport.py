@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,15 @@ import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from ftbt.data.retry import retry_after_s, shorten
-from ftbt.errors import ExchangeError, NetworkError, OutcomeUnknown, RateLimitError
+from ftbt.errors import ExchangeError, FtbtError, NetworkError, OutcomeUnknown, RateLimitError
 from ftbt.hyperliquid.budget import Budget, Priority, action_weight, answer_weight, info_weight
 from ftbt.hyperliquid.network import Endpoint
 
 _TOO_MANY = 429
 _SERVER_FAULT = 500
 _CLIENT_FAULT = 400
+_GREETING = "exchangeStatus"
+_GREETING_S = (2.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +97,34 @@ class Transport:
         self.budget.take(action_weight(items), priority, self._timeouts.turn)
         return self._post("/exchange", body)
 
+    def greet(self) -> None:
+        """Have the connection of this thread stand: a handshake takes longer than a request.
+
+        It waits for no turn and not for long, and failing is no harm: a request would connect.
+        """
+        with suppress(FtbtError):
+            self.budget.take(info_weight(_GREETING), Priority.READ, 0.0)
+            self._post("/info", json.dumps({"type": _GREETING}).encode(), _GREETING_S)
+
     def _session(self) -> requests.Session:
         found: requests.Session | None = getattr(self._threads, "session", None)
         if found is None:
             found = requests.Session()
             found.headers["Content-Type"] = "application/json"
             # A proxy that is set for the internet can't reach this machine's own server.
-            found.trust_env = not self.endpoint.is_local
+            if not self.endpoint.is_local:
+                # Read once: with each request it would cost half as much as the request itself.
+                around = found.merge_environment_settings(self.endpoint.url, {}, None, None, None)
+                found.proxies, found.verify = around["proxies"], around["verify"]
+            found.trust_env = False
             self._threads.session = found
             with self._lock:
                 self._sessions.append(found)
         return found
 
-    def _post(self, path: str, body: bytes) -> Any:
+    def _post(self, path: str, body: bytes, limits: tuple[float, float] | None = None) -> Any:
         where = f"{self.endpoint.network} {path}"
-        limits = (self._timeouts.connect, self._timeouts.read)
+        limits = limits or (self._timeouts.connect, self._timeouts.read)
         try:
             response = self._session().post(
                 self.endpoint.url + path, data=body, timeout=limits, allow_redirects=False

@@ -131,6 +131,9 @@ class _Written:
 
 _Line = queue.SimpleQueue[Job | _Written | None]
 
+# Before a close, seconds; the venue hangs up on connections that nobody uses.
+_GREET_S, _GREET_APART_S = 3.0, 2.5
+
 # How many actions of a kind may wait for their answers at once.
 _SENDERS = {"protection": 4, "trades": 4, "look-ups": 1}
 
@@ -141,21 +144,28 @@ class Dispatcher:
     Args:
         sender, resolver, rest: of the session.
         deliver: called, on a thread of this object, with each result.
+        until_close: seconds to the next close of a bar; a little before it the threads see to it
+            that their connections stand. None: they don't.
     """
 
     def __init__(
-        self, sender: Sender, resolver: Resolver, rest: Rest, deliver: Callable[[Done], None]
+        self,
+        sender: Sender,
+        resolver: Resolver,
+        rest: Rest,
+        deliver: Callable[[Done], None],
+        until_close: Callable[[], float] | None = None,
     ) -> None:
         self._sender, self._resolver, self._rest = sender, resolver, rest.once()
-        self._deliver = deliver
+        self._deliver, self._until_close = deliver, until_close
         self._lines: dict[str, _Line] = {name: queue.SimpleQueue() for name in _SENDERS}
         self._lock = threading.Lock()
         self._open = 0
         self._gathered: list[Job] | None = None  # jobs that are to leave together
         self._threads = [
-            threading.Thread(target=self._run, args=(line,), name=name, daemon=True)
+            threading.Thread(target=self._run, args=(line, place), name=name, daemon=True)
             for name, line in self._lines.items()
-            for _ in range(_SENDERS[name])
+            for place in range(_SENDERS[name])
         ]
         for thread in self._threads:
             thread.start()
@@ -219,8 +229,10 @@ class Dispatcher:
             else:
                 self._tell(Done(job, error=sent))
 
-    def _run(self, line: _Line) -> None:
-        while (found := line.get()) is not None:
+    def _run(self, line: _Line, place: int) -> None:
+        if self._until_close is not None:
+            self._sender.transport.greet()
+        while (found := self._next(line, place)) is not None:
             job = found.job if isinstance(found, _Written) else found
             try:
                 self._tell(self._do(found))
@@ -228,6 +240,21 @@ class Dispatcher:
                 threading.Thread(
                     target=self._settle, args=(job, lost), name="doubt", daemon=True
                 ).start()
+
+    def _next(self, line: _Line, place: int) -> Job | _Written | None:
+        """Return the next job, waiting for it; greet the venue shortly before each close."""
+        if self._until_close is None:
+            return line.get()
+        # One after the other: who greets is not there for an order.
+        lead = _GREET_S + place * _GREET_APART_S
+        while True:
+            left = self._until_close()
+            early = left > lead
+            try:
+                return line.get(timeout=left - lead if early else left + _GREET_APART_S)
+            except queue.Empty:
+                if early:
+                    self._sender.transport.greet()
 
     def _tell(self, done: Done) -> None:
         with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted, told
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
+from ftbt.live.closes import Closes
 from ftbt.live.config import LiveConfig, OnStop
 from ftbt.live.deadman import DeadMan, is_needed, left_armed
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
@@ -52,10 +52,6 @@ _LOOK_S = 0.25
 _JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
-# Windows has Ctrl-Break in the place of SIGTERM.
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
-)
 
 
 class LiveRun:
@@ -81,6 +77,7 @@ class LiveRun:
             for cls, sleeve in zip(self._classes, config.sleeves, strict=True)
         ]
         self._latencies = Latencies()
+        self._closes = Closes(config.timeframe, replay=config.endpoint.is_local)
         self._stop = threading.Event()
         self._flatten_from = 0.0
         self._hurried = False
@@ -111,7 +108,7 @@ class LiveRun:
             self.journal, self._earlier = opened
             keep_place(config.state, self._place())
             with (
-                closing(Keeper(self.journal, self._backup_fails)),
+                closing(Keeper(self.journal, self._backup_fails, calm=self._closes.calm)),
                 self._session() as session,
                 self._bars(session) as data,
             ):
@@ -142,6 +139,7 @@ class LiveRun:
         session = opening.open(
             Wanted(config.account, config.coins, config.deployment, asked, epoch=epoch)
         )
+        self._closes.clock = session.market_clock
         try:
             yield session
         finally:
@@ -249,10 +247,11 @@ class LiveRun:
         )  # fmt: skip
         self.stream.start()
         broker.pull, broker.untold = self.stream.events, self.stream.waiting
+        greeting = None if config.endpoint.is_local else self._closes.until_s
         self.dispatch = (
             DryRun(self._deliver)
             if config.dry_run
-            else Dispatcher(session.sender, session.resolver, session.rest, self._deliver)
+            else Dispatcher(session.sender, session.resolver, session.rest, self._deliver, greeting)
         )
         broker.connect(self.dispatch)
         if not config.dry_run:
@@ -481,27 +480,3 @@ def _loaded(sleeve: Sleeve) -> type[Any]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
-
-
-@contextmanager
-def interrupts(run: LiveRun, told: Callable[[int], None] = lambda _: None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop *run* cleanly while the block runs; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    count = 0
-
-    def handle(number: int, _: Any) -> None:
-        nonlocal count
-        count += 1
-        if count > 1:
-            raise KeyboardInterrupt
-        told(number)
-        run.stop()
-
-    before = {one: signal.signal(one, handle) for one in _SIGNALS}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
