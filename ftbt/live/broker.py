@@ -118,6 +118,7 @@ class LiveBroker(AccountBroker):
         self.decided_bar = 0  # open of the newest bar that all strategies have decided on
         self.entries_open = False  # set once history, account and recovery are done
         self.on_bar: Callable[[], None] = lambda: None
+        self.on_decided: Callable[[float], None] = lambda _: None
         self.on_turn: Callable[[], None] = lambda: None
         self.on_warm: Callable[[], None] = lambda: None
         self.pull: Callable[[], Sequence[Event]] = tuple  # what the account's stream has to tell
@@ -296,9 +297,12 @@ class LiveBroker(AccountBroker):
 
     def end_turn(self) -> None:
         """Write and send what this turn has led to; strategies have decided by now."""
+        decided = time.monotonic()
         if self._at_close_now:
-            self._orders_first = time.monotonic() + _ORDERS_FIRST_S
+            self._orders_first = decided + _ORDERS_FIRST_S
         self._turn.close()
+        if self._at_close_now and len(self.clock) > self.warm:
+            self.on_decided(decided)
 
     def carried_on(self) -> None:
         """Value the account anew after books of an earlier process were carried in."""

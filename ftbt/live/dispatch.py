@@ -317,6 +317,30 @@ class DryRun:
         """Do nothing: there is nothing on its way."""
 
 
+class Paper:
+    """Takes jobs and keeps them; nothing is answered.
+
+    Attributes:
+        jobs: in the order in which they were submitted.
+    """
+
+    busy = 0
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    def submit(self, job: Job) -> None:
+        """See `Dispatch.submit`."""
+        self.jobs.append(job)
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Dispatch.together`."""
+        return nullcontext()
+
+    def close(self, patience_s: float = 20.0) -> None:
+        """Do nothing."""
+
+
 def action_of(job: Place | Cancel, mids: dict[str, Decimal] | None) -> Action:
     """Return what *job* asks for.
 

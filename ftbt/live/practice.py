@@ -9,7 +9,6 @@ the process: what was signed had expired in 1970.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -24,29 +23,11 @@ from ftbt.hyperliquid.outcomes import Outcome, State
 from ftbt.hyperliquid.records import ZERO, Fill
 from ftbt.hyperliquid.sending import Action
 from ftbt.live.broker import Account, LiveBroker
-from ftbt.live.dispatch import Done, Job, Look, Place, action_of
+from ftbt.live.dispatch import Done, Job, Look, Paper, Place, action_of
 from ftbt.live.journal import encode
 from ftbt.live.still import StillFeed
 
-_TIMES_LEAST = 3
-
-
-class _Paper:
-    """Takes jobs and keeps them."""
-
-    busy = 0
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def together(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def close(self, patience_s: float = 0.0) -> None:
-        pass
+_TIMES_LEAST, _PARTS = 3, 2
 
 
 def practise(
@@ -62,7 +43,7 @@ def practise(
         sign: signs an action and forgets it.
     """
     opened, price = bar
-    broker, paper = LiveBroker(account, step, _encoded, lambda: None), _Paper()
+    broker, paper = LiveBroker(account, step, _encoded, lambda: None), Paper()
     feed: Any = StillFeed(coin, opened, price, live=True)
     broker.add_coin(feed)
     book = broker.coins[coin]
@@ -72,10 +53,10 @@ def practise(
     broker.connect(paper)
     broker.entries_open = True
     _enter(broker, feed, _size(price, book.decimals))
-    placed = next((job for job in paper.jobs if isinstance(job, Place)), None)
-    if placed is not None:  # the limits of this account may allow no such position
-        broker.events.done(Done(placed, tuple(Outcome(c, State.RESTING) for c in placed.cloids)))
-        broker.events.fill(_fill(broker, placed.cloids[0], opened + step + 1))
+    if paper.jobs:  # the limits of this account may allow no such position
+        for part in (1, 2):  # the first one makes the stop of the whole position be sent
+            _accept(broker, paper.jobs)
+            broker.events.fill(_fill(broker, paper.jobs[0].cloids[0], opened + step, part))
         broker.events.leave(book, ExitReason.END, "practice")
     for job in paper.jobs:
         if not isinstance(job, Look):
@@ -90,7 +71,8 @@ def _encoded(kind: str, body: Mapping[str, Any], _coin: str) -> None:
 def _size(price: float, decimals: int) -> float:
     """Return a small size that the venue would take."""
     lot = float(wire.lot(decimals))
-    return nearest_size(lot * max(1.0, _TIMES_LEAST * float(MIN_NOTIONAL) / price // lot), decimals)
+    lots = max(_PARTS, _TIMES_LEAST * float(MIN_NOTIONAL) / price // lot)
+    return nearest_size(lot * lots, decimals)
 
 
 def _enter(broker: LiveBroker, feed: Any, size: float) -> None:
@@ -105,10 +87,21 @@ def _enter(broker: LiveBroker, feed: Any, size: float) -> None:
     broker.sell(owner, feed, size, exectype=Order.Limit, price=1.1 * close, parent=entry, target=1)
 
 
-def _fill(broker: LiveBroker, cloid: str, time: int) -> Fill:
+def _accept(broker: LiveBroker, jobs: list[Job]) -> None:
+    """Let what was placed stand, and a guard wait for its entry."""
+    for job in [one for one in jobs if isinstance(one, Place)]:
+        states = [State.RESTING, State.WAITING]
+        told = zip(job.cloids, states, strict=False)
+        broker.events.done(Done(job, tuple(Outcome(cloid, state) for cloid, state in told)))
+
+
+def _fill(broker: LiveBroker, cloid: str, time: int, part: int) -> Fill:
+    """Return the fill of the first lot, or of the rest."""
     leg = broker.legs.find(cloid)
     assert leg is not None, "it was just placed"
+    lot = wire.lot(broker.coins[leg.coin].decimals)
+    size = lot if part == 1 else leg.size - lot
     return Fill(
-        leg.coin, leg.is_buy, leg.price, leg.size, time, ZERO, ZERO, Decimal("0.01"), "USDC",
-        False, 1, 1, cloid, False,
+        leg.coin, leg.is_buy, leg.price, size, time + part, leg.filled, ZERO, Decimal("0.01"),
+        "USDC", False, 1, part, cloid, False,
     )  # fmt: skip

@@ -199,7 +199,7 @@ class LiveRun:
         self.dispatch: Dispatch | None = None
         self.dead_man: DeadMan | None = None
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
-        broker.on_turn = self._turn
+        broker.on_decided, broker.on_turn = self._decided, self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
         decided = before.decided or data.last_bar
         session_body = {**self._description(), "warm": broker.warm, "decided": decided}
@@ -309,14 +309,19 @@ class LiveRun:
     # --- turns ------------------------------------------------------------------------------------
 
     def _on_bar(self) -> None:
-        """Note how long the newest bar took, and end when it was the last."""
-        proven = max(book.data.bar.proven for book in self.broker.coins.values())
-        if proven:
-            self._latencies.add(time.monotonic() - proven)
+        """End when the newest bar was the last."""
         self.data.nudge()  # the turn after this one tells that the strategies have decided
         until, opened = self.config.until, self.broker.clock[-1]
         if until is not None and opened + self.config.timeframe.ms >= until:
             self._stop.set()
+
+    def _decided(self, moment: float) -> None:
+        """Note how long the newest bar took: *moment* is when all had decided (monotonic s)."""
+        proven = max(book.data.bar.proven for book in self.broker.coins.values())
+        sends = self.dispatch is not None and self.dispatch.busy > 0
+        if proven:
+            sent = time.monotonic() - proven if sends else None
+            self._latencies.add(moment - proven, sent)
 
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
