@@ -36,7 +36,9 @@ class Status:
         open_orders: orders that stand on the exchange.
         unprotected: seconds by coin without a working stop that is meant to be there.
         decision: the newest decision.
-        latency: from the last frame that proved a bar, ms; see `Latencies.figures`.
+        latency: from the last frame that proved a bar, ms: `median`, `p99` and `last` until all
+            strategies had decided; `sent_median` and `sent_p99` until the orders of a close that
+            had some were signed, on the disk, and handed to their senders.
         weight_left: of the requests that may be made this minute, a fraction.
         trades, wins: closed so far.
         over: the process has ended on purpose.
@@ -88,11 +90,7 @@ class Latencies:
             self._sent.append(sent_s * 1000.0)
 
     def figures(self) -> dict[str, float]:
-        """Return what is known so far, ms.
-
-        `median`, `p99`, `last`: until all strategies had decided. `sent_median`, `sent_p99`: until
-        the orders of a close that had some were signed, on the disk, and handed to their senders.
-        """
+        """Return what is known so far, by the names of `Status.latency`."""
         if not self._decided:
             return {}
         found = {**_quantiles(self._decided), "last": round(self._decided[-1], 3)}
