@@ -129,7 +129,7 @@ def _latencies(net: Localnet, config: LiveConfig, watch: Watch) -> tuple[list[fl
                 raise ended[0]
             if time.monotonic() > deadline:
                 raise NotMeasured(f"the session stands still: {seen}")
-            time.sleep(0.002)
+            time.sleep(0.01)  # not too often: the session runs in this process
 
     thread = threading.Thread(target=go, daemon=True)
     with sends.watched():

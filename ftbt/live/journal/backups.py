@@ -158,17 +158,20 @@ class Keeper:
         left = min(self._every, _FIRST_S)
         while not self._ended.wait(min(self._tidy, left)):
             left -= self._tidy
-            self._wait_for_calm()
+            if not self._wait_for_calm():
+                return
             self._journal.tidy()
             if left <= 0:
                 left = self._every
                 self._backup()
 
-    def _wait_for_calm(self) -> None:
+    def _wait_for_calm(self) -> bool:
+        """Wait for a calm moment; False: closed meanwhile."""
         longest = time.monotonic() + _LONGEST_CALM_S
         while not self._calm() and time.monotonic() < longest:
             if self._ended.wait(_CALM_POLL_S):
-                return
+                return False
+        return True
 
     def _backup(self) -> None:
         try:
