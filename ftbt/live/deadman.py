@@ -38,10 +38,10 @@ def is_needed(broker: LiveBroker) -> bool:
     """Tell whether an entry waits unguarded and the switch could take nobody's protection away."""
     if broker.events.strangers or any(book.size for book in broker.coins.values()):
         return False
-    legs = [leg for leg in broker.legs.all_alive() if leg.stage is not Stage.SENT]
+    legs = list(broker.legs.all_alive())
     if any(leg.kind is not Leg.ENTRY or leg.filled for leg in legs):
         return False
-    return bool(legs)
+    return any(leg.stage is Stage.LIVE and leg.price for leg in legs)
 
 
 class DeadMan:

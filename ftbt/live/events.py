@@ -323,7 +323,9 @@ class Events:
         if reason is Reason.REDUCE_ONLY:
             self.reconcile()  # the exchange has no position: what closed it is not told yet
         elif leg.kind is Leg.STOP or leg.kind is Leg.GUARD:
-            hopeless = failures >= MOST_STOPS and not self.sync.protected(working)
+            # What did not get through is sent again for as long as the guard lets it.
+            own = reason not in _NOT_ITS_FAULT and failures >= MOST_STOPS
+            hopeless = own and not self.sync.protected(working)
             if (reason is Reason.BAD_TRIGGER or hopeless) and book.size and leg.kind is Leg.STOP:
                 self.sync.leave(book, working)
         elif leg.kind is Leg.TARGET and reason not in _NOT_ITS_FAULT:

@@ -365,7 +365,7 @@ class LiveRun:
             self.broker.events.alarm(_JOURNAL, str(trouble))
         else:
             self.broker.events.trouble.pop(_JOURNAL, None)
-        trips = self.guard.look(self.session.clock.skew_ms)
+        trips = self.guard.look(self.session.clock.skew_ms, self.data.health().awaited)
         worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
         if worst is None or self._stop.is_set():
             return
