@@ -18,7 +18,7 @@ from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.backtest.result import Status as OrderStatus
 from ftbt.backtest.user_code import user_code
 from ftbt.data.timeframe import DAY_MS, show_ms
-from ftbt.errors import FtbtError, IntegrityError, StorageError
+from ftbt.errors import IntegrityError, StorageError
 from ftbt.hyperliquid.account import AccountStream
 from ftbt.hyperliquid.budget import Budget
 from ftbt.hyperliquid.feed import FeedGroup
@@ -278,8 +278,8 @@ class LiveRun:
                 self.broker.account, first.coin, (first.opened, first.price),
                 self.config.timeframe.ms, self.session.sender.practise,
             )  # fmt: skip
-        except FtbtError as error:  # it is only about milliseconds
-            self._note("note", {"text": f"orders were not practised: {error}"}, "")
+        except Exception as error:  # noqa: BLE001 - it is only about milliseconds
+            self._note("note", {"text": f"orders were not practised: {error!r}"}, "")
 
     def _deliver(self, done: Done) -> None:
         self.broker.deliver(done)

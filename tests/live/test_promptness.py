@@ -15,6 +15,7 @@ from ftbt.live.broker import Account
 from ftbt.live.closes import Closes
 from ftbt.live.practice import practise
 from ftbt.live.promptness import collecting_in_pauses
+from ftbt.live.status import Latencies, latency_text
 
 
 class Loop:
@@ -65,6 +66,32 @@ def test_practice_signs_what_a_trade_is_made_of_and_changes_nothing(price: float
     assert count >= len(signed) >= 4
     assert {"limit", "trigger"} == {next(iter(order["t"])) for order in forms}
     assert any(order["r"] and "limit" in order["t"] for order in forms)
+
+
+def test_a_status_tells_how_long_decisions_and_their_orders_took(scene) -> None:
+    """Each close counts for decisions, those with orders for both; and nothing went unpractised."""
+    one = scene()
+    one.bars(2)
+    assert set(one.seen.latency) == {"median", "p99", "last"}
+    one.enter()
+    latency = one.seen.latency
+    assert 0.0 < latency["median"] <= latency["p99"]
+    assert latency["last"] <= latency["sent_median"] <= latency["sent_p99"]
+    assert "orders out in" in latency_text(latency)
+    assert not [e for e in one.events("note") if "not practised" in e.body["text"]]
+
+
+def test_latencies_are_of_the_newest_closes() -> None:
+    """Median and 99 % of the last thousand."""
+    kept = Latencies()
+    assert kept.figures() == {}
+    for number in range(2000):
+        kept.add(number / 1000.0, None)
+    kept.add(0.001, 0.002)
+    assert kept.figures() == {
+        "median": 1500.0, "p99": 1990.0, "last": 1.0, "sent_median": 2.0, "sent_p99": 2.0,
+    }  # fmt: skip
+    assert latency_text({"median": 4.04, "p99": 9.0}) == "decided in 4.0 ms (p99 9.0)"
 
 
 class _At:
