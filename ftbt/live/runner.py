@@ -41,7 +41,7 @@ from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
-from ftbt.live.words import held_text
+from ftbt.live.words import held_text, revised_text
 from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve, warmup_bars
@@ -198,6 +198,7 @@ class LiveRun:
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
         self.dead_man: DeadMan | None = None
+        self._revised = 0
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_decided, broker.on_turn = self._decided, self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
@@ -327,6 +328,7 @@ class LiveRun:
         """Look after the session once in each turn of the loop."""
         self._obey()
         self._look_out()
+        self._tell_revised()
         if self.dead_man is not None:
             self.dead_man.look(needed=is_needed(self.broker))
         if self._stop.is_set():
@@ -374,6 +376,12 @@ class LiveRun:
         flatten = self.config.guard.on_critical == "flatten"
         self._on_stop = "flatten" if flatten else "keep"
         self._stop.set()
+
+    def _tell_revised(self) -> None:
+        """Tell of bars that REST has told otherwise since: what was decided on them stands."""
+        for one in self.data.revised[self._revised :]:
+            self._revised += 1
+            self._note("error", {"what": revised_text(one)}, one.given.coin)
 
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
