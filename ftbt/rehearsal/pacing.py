@@ -128,23 +128,24 @@ class Pacer:
             ExternalError: the process ended or does not follow; the exchange does not answer.
         """
         while True:
-            self._inject()
-            moved = self._move(self.end)
+            self.inject()
+            moved = self.move(self.end)
             if moved.stopped == "bar" and moved.market in self.span.quiet:
                 moved = self._prove(moved)
-            moved = self._settle(moved)
+            moved = self.settle(moved)
             if moved.market >= self.end or moved.stopped == "end":
                 return self.paced
 
     # --- one stop -------------------------------------------------------------------------------
 
-    def _move(self, until: int) -> Moved:
+    def move(self, until: int) -> Moved:
+        """Let the market trade up to *until* (ms), or until something happens to the account."""
         began = time.monotonic()
         moved = self.net.run_to_event(self.user, until)
         self.paced.moved_s += time.monotonic() - began
         return moved
 
-    def _settle(self, moved: Moved) -> Moved:
+    def settle(self, moved: Moved) -> Moved:
         """Wait until the process has taken in everything up to now, and return where that is."""
         began = time.monotonic()
         self.paced.stops += 1
@@ -183,13 +184,13 @@ class Pacer:
     def _prove(self, moved: Moved) -> Moved:
         """Let the other coins trade once more: time proves the bar of a coin that does not."""
         self.paced.quiet += 1
-        return self._move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
+        return self.move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
 
     def _go_on(self, moved: Moved) -> Moved:
         """Let the market trade on for a moment although the process has not followed."""
         self.paced.blind += 1
         until = moved.market + int(self.span.path_ms * _NEXT_TRADE)
-        return self._move(min(until, self.end))
+        return self.move(min(until, self.end))
 
     def _check(self, began: float, closed: int, fills: int, seen: Seen | None) -> None:
         if not self.sitter.running:
@@ -208,7 +209,7 @@ class Pacer:
 
     # --- faults ---------------------------------------------------------------------------------
 
-    def _inject(self) -> None:
+    def inject(self) -> None:
         """Queue the faults whose bar opens next."""
         number = (self.paced.reached_ms - self.begin) // self.step
         while self._faults and self._faults[0].bar <= number:
