@@ -159,7 +159,7 @@ class Pacer:
                 moved = self._go_on(moved)
                 fills = max(fills, moved.fills)
                 closed = moved.market // self.step * self.step - self.step
-            if seen is not None and _done(seen, closed, fills, self.begin):
+            if seen is not None and self.followed(seen, closed, fills):
                 # Orders sent meanwhile may have filled at once.
                 now = self.net.fills_of(self.user)
                 if now == seen.fills:
@@ -173,6 +173,17 @@ class Pacer:
         if closed >= self.begin:
             self._note(closed, moved, seen)
         return moved
+
+    def followed(self, seen: Seen, closed: int, fills: int) -> bool:
+        """Tell whether the process has decided on *closed*, booked *fills*, and waits for nothing.
+
+        Args:
+            seen: what it says of itself.
+            closed: open of the newest bar that has closed, ms.
+            fills: of the account, since it exists.
+        """
+        decided = closed < self.begin or seen.bar_ms >= closed
+        return decided and seen.fills >= fills and not seen.busy
 
     def _note(self, closed: int, moved: Moved, seen: Seen) -> None:
         self.paced.reached_ms = closed + self.step
@@ -216,9 +227,3 @@ class Pacer:
             fault = self._faults.pop(0)
             self.net.control(fault.path, dict(fault.body))
             self.paced.struck += ((self.paced.reached_ms, fault.name),)
-
-
-def _done(seen: Seen, closed: int, fills: int, begin: int) -> bool:
-    """Tell whether the process has decided on *closed*, booked *fills* and waits for nothing."""
-    decided = closed < begin or seen.bar_ms >= closed
-    return decided and seen.fills >= fills and not seen.busy
