@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from ftbt.errors import ConfigError
+from ftbt.hyperliquid.outcomes import Reason, reason_of
 from ftbt.live.broker import LiveBroker
 
 _RANGES = {
@@ -93,6 +94,11 @@ class Trip:
     text: str
 
 
+def _said_no(text: str) -> bool:
+    """Tell whether the exchange has refused: what was lost on the way says nothing of orders."""
+    return text != "dry run" and reason_of(text) is not Reason.LOST
+
+
 class Guard:
     """Looks at a session once a turn.
 
@@ -116,8 +122,8 @@ class Guard:
 
     def saw(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         """Take notice of an event of the session."""
-        if kind == "refused" and body.get("text") != "dry run":
-            self._refused += 1
+        if kind == "refused":
+            self._refused += _said_no(str(body.get("text")))
         elif kind == "fill":
             self._refused = 0
             if not body["maker"]:

@@ -417,3 +417,27 @@ def test_entries_that_could_not_go_out_in_their_bar_are_not_sent_later(scene):
     time.sleep(0.5)
     one.check()
     assert not one.fills()
+
+
+def test_requests_that_are_lost_are_no_refusals(scene):
+    """A network that loses six orders in a row needs no person: the seventh opens."""
+    one = scene()
+    one.strike("reset", match={"type": "order"}, count=6)
+    one.enter()
+    until(one.position, "an order gets through")
+    one.check()
+    lost = [e for e in one.events("refused") if e.body["text"] == "never reached the exchange"]
+    assert len(lost) > 5
+    assert "refusals" not in {e.body["what"] for e in one.events("alarm")}
+
+
+def test_orders_that_are_refused_again_and_again_need_a_person(scene):
+    """Five refusals in a row stop new entries until the owner says that they may go on."""
+    one = scene()
+    text = "Order has invalid price. asset=0"
+    one.strike("batch_error", text=text, match={"type": "order"}, count=3)
+    for _ in range(3):  # an entry and its guard each
+        one.enter()
+    until(lambda: "6 orders in a row were refused" in one.seen.ready, "it is degraded")
+    one.enter()
+    assert not one.position()
