@@ -33,8 +33,8 @@ STRATEGIES: Mapping[str, Mapping[str, Any]] = {
 LIMITS = Limits(
     risk_per_trade=0.005, total_exposure=0.15, daily_loss=0.015, trades_per_day=26, positions=3
 )
-# The days that the correlation of the limits looks back, and more than the lines need.
-WARMUP_DAYS = 32
+# Shorter than a trader would have it: each start walks through it, and there are many.
+WARMUP_DAYS = 8
 # So many faults are drawn for each day; some find nothing to strike before the end.
 FAULTS_A_DAY = 36.0
 _DEATHS_A_DAY = 2.6

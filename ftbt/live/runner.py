@@ -284,6 +284,9 @@ class LiveRun:
         proven = max(book.data.bar.proven for book in self.broker.coins.values())
         if proven:
             self._latencies.add(time.monotonic() - proven)
+        for strategy in self.cerebro.runningstrats:
+            # Backtrader keeps each order that it has ever told, and reads none of them again.
+            strategy._orders.clear()  # noqa: SLF001
         self.data.nudge()  # the turn after this one tells that the strategies have decided
         until, opened = self.config.until, self.broker.clock[-1]
         if until is not None and opened + self.config.timeframe.ms >= until:

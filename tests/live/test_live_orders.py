@@ -441,3 +441,15 @@ def test_orders_that_are_refused_again_and_again_need_a_person(scene):
     until(lambda: "6 orders in a row were refused" in one.seen.ready, "it is degraded")
     one.enter()
     assert not one.position()
+
+
+def test_what_was_told_is_not_kept_for_ever(scene):
+    """After many orders a strategy holds on to none that it was told of."""
+    one = scene()
+    for _ in range(3):
+        one.enter()
+        one.leave()
+        one.bars(4)
+    assert one.run is not None
+    assert len(one.broker.desk.orders) >= 6
+    assert [strategy._orders for strategy in one.run.cerebro.runningstrats] == [[]]
