@@ -80,7 +80,7 @@ GROWN = [
     [
         ({"bars": 671}, "days"),
         ({"struck": Struck(done={1, 2, 3}, compared=[SAME])}, "faults"),
-        ({"struck": Struck(done={n for n in range(1, 280) if STROKES[n - 1].name != "hang"},
+        ({"struck": Struck(done={one.number for one in STROKES if one.name != "hang"},
                            compared=[SAME])}, "classes"),
         ({"struck": Struck(done={one.number for one in STROKES}, compared=[APART, SAME])},
          "accounts"),

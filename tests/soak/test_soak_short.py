@@ -9,13 +9,14 @@ import pytest
 from soak import __main__ as program
 from soak.plan import Asked, drawn
 
-SEED, DAYS = 1, 0.25
+SEED, DAYS, COINS = 3, 0.2, ("ETH", "SOL")
 
 
 def test_hours_under_faults_and_a_kill_keep_every_promise(tmp_path, capsys):
     """The live process dies and loses nothing: exit code 0, every promise that can be judged."""
-    words = ["--seed", str(SEED), "--days", str(DAYS), "--results", str(tmp_path)]
-    strokes = drawn(Asked(SEED, DAYS))
+    words = ["--seed", str(SEED), "--days", str(DAYS), "--symbols", ",".join(COINS),
+             "--results", str(tmp_path)]  # fmt: skip
+    strokes = drawn(Asked(SEED, DAYS, COINS))
     assert any(one.name == "kill -9" for one in strokes)
     code = program.main([*words, "--state", str(tmp_path / "state")])
     said = capsys.readouterr()
