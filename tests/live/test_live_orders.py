@@ -431,18 +431,6 @@ def test_requests_that_are_lost_are_no_refusals(scene):
     assert "refusals" not in {e.body["what"] for e in one.events("alarm")}
 
 
-def test_orders_that_are_refused_again_and_again_need_a_person(scene):
-    """Five refusals in a row stop new entries until the owner says that they may go on."""
-    one = scene()
-    text = "Order has invalid price. asset=0"
-    one.strike("batch_error", text=text, match={"type": "order"}, count=3)
-    for _ in range(3):  # an entry and its guard each
-        one.enter()
-    until(lambda: "6 orders in a row were refused" in one.seen.ready, "it is degraded")
-    one.enter()
-    assert not one.position()
-
-
 def test_what_was_told_is_not_kept_for_ever(scene):
     """After many orders a strategy holds on to none that it was told of."""
     one = scene()
@@ -453,3 +441,14 @@ def test_what_was_told_is_not_kept_for_ever(scene):
     assert one.run is not None
     assert len(one.broker.desk.orders) >= 6
     assert [strategy._orders for strategy in one.run.cerebro.runningstrats] == [[]]
+
+
+def test_a_bar_that_the_exchange_tells_otherwise_afterwards_is_told(scene):
+    """It was decided on as it came, and stays so; a person reads of it."""
+    one = scene()
+    one.bars()
+    one.net.control("/faults", {"name": "candle_volume", "match": {"coin": COIN}, "count": 50,
+                                "factor": "1.5"})  # fmt: skip
+    one.bars(2)
+    until(lambda: one.run.data.nudge() or one.events("error"), "it is told")
+    assert "was another one afterwards: volume" in one.events("error")[0].body["what"]
