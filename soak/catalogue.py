@@ -24,7 +24,7 @@ _CANCEL = {"path": "exchange", "type": "cancelByCloid"}
 _QUESTION = {"path": "info"}
 # Faults of the exchange that a session can't meet.
 NOT_MET = {
-    "schedule_refused": "the dead man's switch is armed for entries without a stop, and here each has one",
+    "schedule_refused": "the switch is armed for entries without a stop, and here each has one",
     "leverage_refused": "a session sets the leverage only while it is not what is wanted",
 }
 
