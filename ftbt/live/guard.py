@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from ftbt.errors import ConfigError
+from ftbt.hyperliquid.outcomes import Reason, reason_of
 from ftbt.live.broker import LiveBroker
 from ftbt.live.legs import Leg
 
@@ -94,6 +95,11 @@ class Trip:
     text: str
 
 
+def _said_no(text: str) -> bool:
+    """Tell whether the exchange has refused: what was lost on the way says nothing of orders."""
+    return text != "dry run" and reason_of(text) is not Reason.LOST
+
+
 class Guard:
     """Looks at a session once a turn.
 
@@ -118,9 +124,8 @@ class Guard:
     def saw(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         """Take notice of an event of the session."""
         # An entry and its guard are refused together, and count once.
-        own = body.get("leg") != Leg.GUARD and body.get("text") != "dry run"
-        if kind == "refused" and own:
-            self._refused += 1
+        if kind == "refused" and body.get("leg") != Leg.GUARD:
+            self._refused += _said_no(str(body.get("text")))
         elif kind == "fill":
             self._refused = 0
             if not body["maker"]:

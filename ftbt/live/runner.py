@@ -311,6 +311,9 @@ class LiveRun:
 
     def _on_bar(self) -> None:
         """End when the newest bar was the last."""
+        for strategy in self.cerebro.runningstrats:
+            # Backtrader keeps each order that it has ever told, and reads none of them again.
+            strategy._orders.clear()  # noqa: SLF001
         self.data.nudge()  # the turn after this one tells that the strategies have decided
         until, opened = self.config.until, self.broker.clock[-1]
         if until is not None and opened + self.config.timeframe.ms >= until:

@@ -419,6 +419,30 @@ def test_entries_that_could_not_go_out_in_their_bar_are_not_sent_later(scene):
     assert not one.fills()
 
 
+def test_requests_that_are_lost_are_no_refusals(scene):
+    """A network that loses six orders in a row needs no person: the seventh opens."""
+    one = scene()
+    one.strike("reset", match={"type": "order"}, count=6)
+    one.enter()
+    until(one.position, "an order gets through")
+    one.check()
+    lost = [e for e in one.events("refused") if e.body["text"] == "never reached the exchange"]
+    assert len(lost) > 5
+    assert "refusals" not in {e.body["what"] for e in one.events("alarm")}
+
+
+def test_what_was_told_is_not_kept_for_ever(scene):
+    """After many orders a strategy holds on to none that it was told of."""
+    one = scene()
+    for _ in range(3):
+        one.enter()
+        one.leave()
+        one.bars(4)
+    assert one.run is not None
+    assert len(one.broker.desk.orders) >= 6
+    assert [strategy._orders for strategy in one.run.cerebro.runningstrats] == [[]]
+
+
 def test_a_bar_that_the_exchange_tells_otherwise_afterwards_is_told(scene):
     """It was decided on as it came, and stays so; a person reads of it."""
     one = scene()
