@@ -94,6 +94,7 @@ class Sender:
         nonces: of the key.
         journal: where actions are written before they are sent.
         clock: the venue's wall clock, ms; expiries are counted from it.
+        doubt: called when the venue judges by another time; the clock is then asked anew.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class Sender:
         nonces: Nonces,
         journal: Journal,
         clock: Callable[[], int] = _wall_ms,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self.transport = transport
         self.account = approval.account
         self.journal = journal
         self.clock = clock
+        self._doubt = doubt
         self._key = key
         self._vault = approval.vault
         self._nonces = nonces
@@ -284,6 +287,8 @@ class Sender:
     def _note_limits(self, found: Sequence[Outcome]) -> None:
         if found[0].reason is Reason.REQUESTS:
             self.transport.budget.account_is_empty()
+        elif found[0].reason in (Reason.EXPIRED, Reason.NONCE):
+            self._doubt()
 
     def _plain(self, action: dict[str, Any], why: str) -> None:
         sent = self._written(Action(action, (), why))
