@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ftbt.backtest.kernel_records import ACCOUNT, BOOK, LEG, SLEEVE
 from ftbt.backtest.kernel_run import run
-from ftbt.backtest.objects import make_strategy
+from ftbt.backtest.objects import OnMarkets
 from ftbt.backtest.portfolio import Plan
 from ftbt.backtest.prepared import joined
 from ftbt.backtest.result import FILL, ORDER, REFUSED, TRADE
@@ -117,13 +117,15 @@ def _listen(plan: Plan) -> _Said:
     """
     heard, setups, rows = [], [], []
     parameters: dict[int, Any] = {}
+    objects = [
+        OnMarkets(cls, values, plan.settings)
+        for cls, values in zip(plan.classes, plan.values, strict=True)
+    ]
     for leg in plan.legs():
         name, stretch = plan.names[leg.sleeve], plan.stretches[leg.stretch]
         with user_code(name):
             try:
-                strategy = make_strategy(
-                    plan.classes[leg.sleeve], plan.values[leg.sleeve], stretch.market, plan.settings
-                )
+                strategy = objects[leg.sleeve].on(stretch.market)
             except StrategySkipError:
                 strategy = None
         if strategy is None:
