@@ -119,7 +119,8 @@ def run_portfolio(
 
 def _why_not(plan: Plan) -> str:
     """Return why the compiled engine can't run *plan*, "" when it can."""
-    reasons = (why_not(cls) for cls in plan.classes)
+    classes: tuple[Any, ...] = plan.classes
+    reasons = (why_not(cls) for cls in classes)
     return next((reason for reason in reasons if reason), "")
 
 

@@ -121,19 +121,18 @@ class _Blank:
             raise TypeError(f"{values.keys() - self.parameters} are no parameters")
         blank = self.strategy
         strategy = twin(blank)
+        attributes = vars(strategy)
         for names, copied in self.own:
-            value = copied()
-            for name in names:
-                setattr(strategy, name, value)
-        for name, value in values.items():
-            setattr(strategy.p, name, value)
+            attributes.update(dict.fromkeys(names, copied()))
+        vars(strategy.p).update(values)
         strategy.data = strategy.data0 = strategy._clock = feed  # noqa: SLF001 - no public name
         strategy.datas, strategy.ddatas = [feed], {feed: None}
         strategy.lines = strategy.l = twin(blank.lines)
-        strategy.lines.lines = [_copied_line(line, strategy) for line in blank.lines]
-        for number, line in enumerate(strategy.lines):
-            for name in (f"line_{number}", f"line{number}", *(["line"] if number == 0 else [])):
-                setattr(strategy, name, line)
+        lines = [_copied_line(line, strategy) for line in blank.lines.lines]
+        strategy.lines.lines = lines
+        strategy.line = lines[0]
+        for number, line in enumerate(lines):
+            attributes[f"line_{number}"] = attributes[f"line{number}"] = line
         return strategy
 
 
@@ -237,12 +236,17 @@ class OnMarkets:
 
     Most strategies are the same object on every market of a bar length: their `__init__` reads
     parameters and makes lines. Then it is made once and its feed moves on to the next market.
+
+    Attributes:
+        first_decision: number of the first bar at whose close the object may decide: Backtrader's
+            minimum period.
     """
 
     def __init__(self, cls: type[Any], values: Mapping[str, Any], settings: Settings) -> None:
         self._given = cls, values
         self._settings = settings
         self._shared: SetupStrategy | None = None
+        self.first_decision = 0
 
     def on(self, market: Market) -> SetupStrategy:
         """Return the object on *market*; the one that was returned before is not used any more.
@@ -251,14 +255,17 @@ class OnMarkets:
             Exception: whatever the strategy's `__init__` raises.
         """
         if self._shared is not None:
-            feed: Any = self._shared.data
-            feed.put_on(market)
+            shared: Any = self._shared
+            shared.data.put_on(market)
             return self._shared
         before = dice()
-        made = make_strategy(*self._given, market, self._settings)
+        made: Any = make_strategy(*self._given, market, self._settings)
+        made._periodset()  # noqa: SLF001 - no public name
+        self.first_decision = max(made._minperiods) - 1  # noqa: SLF001
         if dice() == before and _same_on_all(made):
             self._shared = made
-        return made
+        found: SetupStrategy = made
+        return found
 
 
 def _same_on_all(strategy: Any) -> bool:
