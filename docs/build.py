@@ -364,6 +364,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
         _made("ftbt/robustness/compare_runs.py")
     ),
     "drift.md": lambda: schema.drift_page(_made("ftbt/live/drift.py")),
+    "live-files.md": lambda: schema.live_page(_made("ftbt/live/")),
     "calibration.md": calibration_page,
 }
 

@@ -321,6 +321,10 @@ def _cloid(row: Node) -> str | None:
     return None if found is None else found.lower()
 
 
+_LATEST_MS = 10**13  # the year 2286
+_MOST_TRADES = 10**12
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row of `candleSnapshot` or a frame of the candle channel.
@@ -354,4 +358,6 @@ class Row:
         inside = 0.0 < made.low <= min(made.open, made.close)
         if not inside or made.high < max(made.open, made.close) or made.volume < 0:
             raise row.wrong("a candle whose low and high enclose open and close")
+        if not (0 < made.opened < made.closes < _LATEST_MS and 0 <= made.trades < _MOST_TRADES):
+            raise row.wrong("a candle with times in ms and a count of trades")
         return made

@@ -30,7 +30,7 @@ from ftbt.hyperliquid.feed import LiveFeed
 from ftbt.hyperliquid.orders import CloidMaker
 from ftbt.hyperliquid.records import Asset, Fill, Funding, OrderReport
 from ftbt.hyperliquid.resolving import Patience
-from ftbt.live.bodies import decision_body, order_body
+from ftbt.live.bodies import decision_body, moved_body, order_body
 from ftbt.live.book import LiveBook
 from ftbt.live.desk import LiveDesk
 from ftbt.live.dispatch import Dispatch, Done
@@ -135,7 +135,7 @@ class LiveBroker(AccountBroker):
         """Return the live desk."""
         return LiveDesk(
             self.settings, self.limits, self._notify, self.getcommissioninfo,
-            self._made, self._ended,
+            self._made, self._ended, self.shares.earn,
         )  # fmt: skip
 
     def add_coin(self, data: LiveFeed) -> None:
@@ -345,7 +345,7 @@ class LiveBroker(AccountBroker):
         self._note(
             "equity",
             {"bar": opened, "equity": self._value, "cash": self.desk.cash,
-             "limits": self.limits.state()},
+             "limits": self.limits.state(), "peaks": [*self.shares.peaks]},
             "",
         )  # fmt: skip
         self.on_bar()
@@ -380,8 +380,7 @@ class LiveBroker(AccountBroker):
                 working.kind = Kind.MARKET
             elif working.kind in TRAILING and working.active:
                 trail(working, book)
-                body = {"order": working.number, "price": working.price, "limit": working.limit}
-                self._note("moved", body, book.coin)
+                self._note("moved", moved_body(working), book.coin)
 
     def _withdraw(self, book: LiveBook, working: Working, status: Status) -> None:
         if working.reduces or not self.legs.of(working):

@@ -29,6 +29,7 @@ from ftbt.hyperliquid.session import Check, Opening, Session, Wanted, told
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.config import LiveConfig, OnStop
+from ftbt.live.deadman import DeadMan, is_needed, left_armed
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
 from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, Level
@@ -38,7 +39,7 @@ from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held
 from ftbt.live.status import Latencies, Status, StatusFile
 from ftbt.live.vitals import vitals
-from ftbt.live.words import held_text
+from ftbt.live.words import held_text, revised_text
 from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 from ftbt.strategy.parameters import resolve, warmup_bars
@@ -196,6 +197,8 @@ class LiveRun:
             broker.caught_up = data.last_bar
         self.stream: AccountStream | None = None
         self.dispatch: Dispatch | None = None
+        self.dead_man: DeadMan | None = None
+        self._revised = 0
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
         broker.on_turn = self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
@@ -253,6 +256,11 @@ class LiveRun:
             else Dispatcher(session.sender, session.resolver, session.rest, self._deliver)
         )
         broker.connect(self.dispatch)
+        if not config.dry_run:
+            self.dead_man = DeadMan(
+                session.sender, session.clock.now, self.journal.note,
+                armed=left_armed(self.journal),
+            )  # fmt: skip
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
         # Before the first decision: bars may have come while the lines warmed up.
@@ -293,6 +301,9 @@ class LiveRun:
         """Look after the session once in each turn of the loop."""
         self._obey()
         self._look_out()
+        self._tell_revised()
+        if self.dead_man is not None:
+            self.dead_man.look(needed=is_needed(self.broker))
         if self._stop.is_set():
             self._wind_up()
         elif self._failure() is not None:
@@ -327,7 +338,7 @@ class LiveRun:
             self.broker.events.alarm(_JOURNAL, str(trouble))
         else:
             self.broker.events.trouble.pop(_JOURNAL, None)
-        trips = self.guard.look(self.session.clock.skew_ms)
+        trips = self.guard.look(self.session.clock.skew_ms, self.data.health().awaited)
         worst = next((trip for trip in trips if trip.level is Level.CRITICAL), None)
         if worst is None or self._stop.is_set():
             return
@@ -336,6 +347,12 @@ class LiveRun:
         flatten = self.config.guard.on_critical == "flatten"
         self._on_stop = "flatten" if flatten else "keep"
         self._stop.set()
+
+    def _tell_revised(self) -> None:
+        """Tell of bars that REST has told otherwise since: what was decided on them stands."""
+        for one in self.data.revised[self._revised :]:
+            self._revised += 1
+            self._note("error", {"what": revised_text(one)}, one.given.coin)
 
     def _wind_up(self) -> None:
         """Stop: nothing new; entries are taken back; positions as the policy says."""
@@ -375,6 +392,8 @@ class LiveRun:
         self.broker.end_turn()
         if self.dispatch is not None:
             self.dispatch.close(0.0 if self._hurried else _ANSWERS_S)
+        if self.dead_man is not None:
+            self.dead_man.close(0.0 if self._hurried else _ANSWERS_S)
         if self.stream is not None:
             self.stream.stop()
         held = {coin: book.size for coin, book in self.broker.coins.items() if book.size}

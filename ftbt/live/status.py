@@ -21,13 +21,18 @@ class Status:
     Attributes:
         pid, wall_ms: of the process and its clock.
         network, deployment: where, and what.
-        market_ms: the market's time; bar_ms: open of the newest bar that was decided on.
+        market_ms: the market's time.
+        bar_ms: open of the newest bar that was decided on.
         live: the bars are new, and orders may be sent.
         ready: why nothing may be opened now; empty when it may.
         connected: both streams stand.
-        fills: booked by this process; busy: events and jobs that are on their way.
-        equity: of our books; account_equity: of the account, None before it was read.
-        positions: signed size by coin; entries: mean price by coin; prices: last close by coin.
+        fills: booked by this process.
+        busy: events and jobs that are on their way.
+        equity: of our books.
+        account_equity: of the account, None before it was read.
+        positions: signed size by coin.
+        entries: mean price of the position by coin.
+        prices: last close by coin.
         open_orders: orders that stand on the exchange.
         unprotected: seconds by coin without a working stop that is meant to be there.
         decision: the newest decision.

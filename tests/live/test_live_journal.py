@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from ftbt.errors import InputError, StateLocked, StorageDamaged, StorageError, S
 from ftbt.live.journal import Digest, Event, digest, read_journal
 from ftbt.live.journal.checking import check_file
 from ftbt.live.journal.tables import METADATA
+from ftbt.live.search import KINDS
 
 
 def kinds(journal):
@@ -408,3 +411,13 @@ def test_a_reader_in_the_middle_of_its_reading_keeps_nobody_waiting(path, opened
         journal.tidy()
         assert path.stat().st_size > 60_000
         assert [event.body["number"] for event in reading] == list(range(1, 601))
+
+
+def test_every_kind_of_event_is_known_by_name():
+    """`ftbt journal --kind` and the reference page have each kind that the code notes."""
+    root = Path(__file__).parents[2] / "ftbt"
+    texts = [path.read_text(encoding="utf-8") for path in (root / "live").rglob("*.py")]
+    texts += [path.read_text(encoding="utf-8") for path in (root / "cli").glob("*.py")]
+    noted = {kind for text in texts for kind in re.findall(r"note\(\s*\"([a-z]+)\"", text)}
+    assert noted >= {"fill", "order", "leg", "session", "equity"}
+    assert noted <= set(KINDS)

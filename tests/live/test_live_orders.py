@@ -417,3 +417,14 @@ def test_entries_that_could_not_go_out_in_their_bar_are_not_sent_later(scene):
     time.sleep(0.5)
     one.check()
     assert not one.fills()
+
+
+def test_a_bar_that_the_exchange_tells_otherwise_afterwards_is_told(scene):
+    """It was decided on as it came, and stays so; a person reads of it."""
+    one = scene()
+    one.bars()
+    one.net.control("/faults", {"name": "candle_volume", "match": {"coin": COIN}, "count": 50,
+                                "factor": "1.5"})  # fmt: skip
+    one.bars(2)
+    until(lambda: one.run.data.nudge() or one.events("error"), "it is told")
+    assert "was another one afterwards: volume" in one.events("error")[0].body["what"]
