@@ -35,7 +35,6 @@ from ftbt.strategy.records import INTENT, RULES, SETUP, VIEW
 Records = NDArray[np.void]
 
 
-@lru_cache(maxsize=64)
 def why_not(cls: type[Any]) -> str:
     """Return why the compiled engine can't run *cls*, "" when it can."""
     if not issubclass(cls, SetupStrategy):

@@ -119,8 +119,7 @@ def run_portfolio(
 
 def _why_not(plan: Plan) -> str:
     """Return why the compiled engine can't run *plan*, "" when it can."""
-    classes: tuple[Any, ...] = plan.classes
-    reasons = (why_not(cls) for cls in classes)
+    reasons = (why_not(cls) for cls in plan.classes)
     return next((reason for reason in reasons if reason), "")
 
 
