@@ -7,14 +7,14 @@ from typing import Any
 
 from benchmarks._stopwatch import Stopwatch, watching
 from benchmarks.common import Row
-from ftbt.backtest import compiled_engine, engine
+from ftbt.backtest import compiled_engine, engine, objects
 from ftbt.smc import base
 from ftbt.strategy.setup import Setup
 
 # Parts of a call, by the functions that they are.
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "lines": [(base, "kept_line")],
-    "strategy object": [(compiled_engine, "make_strategy")],
+    "strategy object": [(objects.OnMarkets, "on")],
     "setup rule": [(Setup, "_call")],
     "compiled loop": [(compiled_engine, "run")],
     "plan": [(engine, "make_plan")],

@@ -46,7 +46,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "checkpoints": [
         (Study, "finished_trials"),
         (Study, "sampler_state"),
-        (WindowFolder, "save_batch"),
+        (WindowFolder, "save"),
         (WindowFolder, "report"),
     ],
     "parity with the reference engine": [(tasks, "checked_on_reference")],

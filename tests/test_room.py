@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 
 from ftbt.backtest.result import TRADE
 from ftbt.room import Room, chained, copied
@@ -31,12 +32,14 @@ def test_threads_have_tables_of_their_own() -> None:
     assert not np.shares_memory(own, found[0])
 
 
-def test_copied_records_are_the_same_bytes_elsewhere() -> None:
-    """Whatever the fields, and also of a part of a table."""
-    table = np.zeros(7, TRADE)
-    table["net"], table["side"] = np.arange(7.0), -1
-    part = copied(table[2:5])
-    assert part.tobytes() == table[2:5].tobytes()
+@pytest.mark.parametrize("count", [7, 7_000])
+def test_copied_records_are_the_same_bytes_elsewhere(count: int) -> None:
+    """Whatever the fields, of a few and of many, and also of a part of a table."""
+    table = np.zeros(count, TRADE)
+    table["net"], table["side"] = np.arange(float(count)), -1
+    part = copied(table[2 : count - 2])
+    assert part.tobytes() == table[2 : count - 2].tobytes()
+    assert part.flags.writeable
     assert not np.shares_memory(part, table)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from ftbt.backtest.kernel_records import ACCOUNT, BOOK, LEG, SLEEVE
 from ftbt.backtest.kernel_run import run
-from ftbt.backtest.objects import make_strategy
+from ftbt.backtest.objects import OnMarkets
 from ftbt.backtest.portfolio import Plan
 from ftbt.backtest.prepared import joined
 from ftbt.backtest.result import FILL, ORDER, REFUSED, TRADE
@@ -40,13 +41,6 @@ def why_not(cls: type[Any]) -> str:
         return f"{cls.__name__} has a next() of its own"
     own = own_methods(cls)
     return f"{cls.__name__} has its own {own[0]}()" if own else ""
-
-
-def _first_decision(strategy: Any, trade_from: int) -> int:
-    """Return the first bar at whose close the strategy may decide: Backtrader's minimum period."""
-    strategy._periodset()  # noqa: SLF001 - no public name
-    periods: list[int] = strategy._minperiods  # noqa: SLF001
-    return max(trade_from, *(period - 1 for period in periods))
 
 
 @lru_cache(maxsize=64)
@@ -73,10 +67,11 @@ def _account(settings: Settings, allocation: Allocation) -> Records:
     return account
 
 
-def _sleeves(plan: Plan) -> Records:
-    sleeves = np.zeros(len(plan.classes), SLEEVE)
-    sleeves["share"] = plan.shares
-    sleeves["start"] = sleeves["peak"] = np.array(plan.shares) * plan.settings.capital
+@lru_cache(maxsize=64)
+def _sleeves(shares: tuple[float, ...], capital: float) -> Records:
+    sleeves = np.zeros(len(shares), SLEEVE)
+    sleeves["share"] = shares
+    sleeves["start"] = sleeves["peak"] = np.array(shares) * capital
     sleeves["scale"] = 1.0
     return sleeves
 
@@ -117,26 +112,28 @@ def _listen(plan: Plan) -> _Said:
     """
     heard, setups, rows = [], [], []
     parameters: dict[int, Any] = {}
+    objects = [
+        OnMarkets(cls, values, plan.settings)
+        for cls, values in zip(plan.classes, plan.values, strict=True)
+    ]
     for leg in plan.legs():
         name, stretch = plan.names[leg.sleeve], plan.stretches[leg.stretch]
         with user_code(name):
             try:
-                strategy = make_strategy(
-                    plan.classes[leg.sleeve], plan.values[leg.sleeve], stretch.market, plan.settings
-                )
+                strategy = objects[leg.sleeve].on(stretch.market)
             except StrategySkipError:
                 strategy = None
         if strategy is None:
             raise StrategyBroken(f"strategy {name} refused to start (StrategySkipError)")
         with user_code(name):
-            first = _first_decision(strategy, stretch.trade_from)
-            bars, said, common = strategy.decision_inputs(stretch.market.candles.bars)
+            first = max(stretch.trade_from, objects[leg.sleeve].first_decision)
+            bars, said, common = strategy.decision_inputs(stretch.market.candles.bars, first)
         rows.append((leg.sleeve, leg.stretch, first))
         heard.append(bars)
         setups.append(said)
         parameters[leg.sleeve] = common
     legs = np.zeros(len(rows), LEG)
-    stops = np.cumsum([len(one) for one in heard])
+    stops = accumulate(map(len, heard))
     for row, (sleeve, number, first), stop, own in zip(legs, rows, stops, heard, strict=True):
         row["sleeve"], row["stretch"], row["first"] = sleeve, number, first
         row["k"], row["stop"] = stop - len(own), stop
@@ -193,9 +190,10 @@ def run_compiled(plan: Plan) -> dict[str, Any]:
     table = np.zeros((1, len(plan.symbols)), np.int64) if groups is None else groups.groups
     out = _Tables(len(plan.clock), int(np.count_nonzero(said.setups["side"])), len(plan.stretches))
     run(
-        plan.clock, known.bars, known.costs, known.detail, known.stretches,
+        plan.clock, known.bars, known.costs, known.marks, known.detail, known.stretches,
         said.legs, said.heard, said.setups, np.zeros(1, SETUP)[0], said.parameters,
-        copied(_rules(instruments, plan.settings)), books, account, _sleeves(plan),
+        copied(_rules(instruments, plan.settings)), books, account,
+        copied(_sleeves(plan.shares, plan.settings.capital)),
         (np.zeros(len(plan.symbols), HOLDING), table, 0 if groups is None else groups.first_day),
         np.zeros(1, VIEW)[0], np.zeros(1, INTENT)[0], out.all, out.equity,
     )  # fmt: skip

@@ -364,9 +364,9 @@ def write_down(book, account, orders, fill_table, trades, refusals):  # type: ig
 
 
 @compiled
-def excursions(bars, stretches, trades, count):  # type: ignore[no-untyped-def]
-    """Write into the first *count* trades how far the price went against and for them."""
-    for n in range(count):
+def excursions(bars, stretches, trades, first, stop):  # type: ignore[no-untyped-def]
+    """Write into *trades* from *first* to before *stop* how far the price went against and for."""
+    for n in range(first, stop):
         row = trades[n]
         shift = 0
         for s in range(stretches.shape[0]):

@@ -16,6 +16,10 @@ from ftbt.backtest.result import FILL, REFUSED, TRADE, ExitReason, Kind, Role, S
 from ftbt.risk.limits import RISK
 from ftbt.strategy.records import Refusal
 
+# What a bar may bring beside its prices: `Joined.marks`.
+FUNDED = 1
+DETAILED = 2
+
 # Places for orders: an entry, its stop and targets, an exit, and what the broker itself closes.
 SLOTS = 8
 

@@ -12,8 +12,10 @@ import math
 from ftbt.backtest.kernel import add_order, end_order, excursions, refuse, write_down
 from ftbt.backtest.kernel_records import (
     CANCELLED,
+    DETAILED,
     ENTRY_ROLE,
     EXIT_ROLE,
+    FUNDED,
     LIMIT,
     MARKET,
     NAN,
@@ -324,7 +326,7 @@ def _until(legs, stretches, heard, book, only, i):  # type: ignore[no-untyped-de
 
 
 @compiled
-def _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equity):  # type: ignore[no-untyped-def]
+def _glide(book, account, bars, shift, i, until, funding, marks, equity):  # type: ignore[no-untyped-def]
     """Move the only busy book along the bars before *until* that reach nothing.
 
     Return the first time that needs a closer look; its bar may have begun (`book.begun`). Most of a
@@ -333,27 +335,32 @@ def _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equit
     funding_open, funding_inside = funding
     risk = account.risk
     waits = book.position == 0.0
-    while i < until and row_stop[i + shift] == 0 and not (waits and risk.halted == 1):
-        bar = bars[i + shift]
-        if clock[i] >= risk.next_day:
-            roll(risk, clock[i])
-        if funding_open[i + shift] != 0.0:
+    while i < until and not (waits and risk.halted == 1):
+        at = i + shift
+        if marks[at] == DETAILED:
+            break
+        bar = bars[at]
+        now = bar.time
+        if now >= risk.next_day:
+            roll(risk, now)
+        due = marks[at] == FUNDED
+        if due and funding_open[at] != 0.0:
             book.bar = i
-            begin(book, account, bar, funding_open[i + shift])
+            begin(book, account, bar, funding_open[at])
             book.begun = i
         if reaches(book, account, bar):
             break
-        pass_by(book, account, bar, funding_inside[i + shift])
+        pass_by(book, account, bar, funding_inside[at] if due else 0.0)
         worth = account.cash + book.position * (book.price - book.mean)
         equity[i] = worth
-        mark(risk, worth, clock[i])
+        mark(risk, worth, now)
         i += 1
     return i
 
 
 @compiled
 def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be given all the arrays
-    clock, bars, costs, detail, stretches, legs, heard, setups, silence, parameters, rules,
+    clock, bars, costs, marks, detail, stretches, legs, heard, setups, silence, parameters, rules,
     books, account, sleeves, market, view, intent, tables, equity,
 ):  # fmt: skip
     """Run all bars; results go into *tables* and *equity*.
@@ -362,6 +369,7 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
         clock: opens of all bars of any stretch, shape (n,).
         bars: the candles of all stretches, one after the other.
         costs: slippage, funding at the open and inside, of each of *bars*.
+        marks: FUNDED or DETAILED where such a one of *bars* is, else 0.
         detail: detail bars, (their funding at open, inside), and for each of *bars* the first and
             last row that tile it (0, 0 for none).
         stretches: where each one lies.
@@ -386,6 +394,7 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
     detail_bars, detail_funded, row_first, row_stop = detail
     orders, fill_table, trades, refusals = tables
     busy, only = 0, 0
+    looked_at = 0
     i = 0
     while True:
         if busy == 0:
@@ -400,7 +409,7 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
             shift = stretches[only].offset - stretches[only].start
             until = _until(legs, stretches, heard, book, only, i)
             funding = (at_open, inside)
-            i = _glide(book, account, clock, bars, shift, i, until, funding, row_stop, equity)
+            i = _glide(book, account, bars, shift, i, until, funding, marks, equity)
         account.time = clock[i]
         roll(account.risk, clock[i])
         if busy > 0:
@@ -430,6 +439,9 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
             mark(account.risk, equity[i], clock[i])
             if account.shrinks == 1:
                 _rescale(books, sleeves, account)
+        if account.trades > looked_at:  # while the bars of these trades are near the processor
+            excursions(bars, stretches, trades, looked_at, account.trades)
+            looked_at = account.trades
         if i == last:
             break
         for n in range(legs.shape[0]):
@@ -455,4 +467,3 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
                 write_down(book, account, orders, fill_table, trades, refusals)
         busy, only = _busy(books)
         i += 1
-    excursions(bars, stretches, trades, account.trades)

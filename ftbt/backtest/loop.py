@@ -119,10 +119,16 @@ def _step_of(strategy: Any, start: int) -> Step:
     )
     period = strategy._minperiods[0]
     written = stamp_line.array
+    # Of one that is nothing but lines, parameters and a rule, nobody sees the bars at which it has
+    # nothing to decide.
+    unseen = not chatty and getattr(strategy, "ftbt_loud", None) is not None
 
     def step(i: int) -> None:
         row = i - start
         count = row + 1
+        told = strategy._orderspending or strategy._tradespending
+        if unseen and not told and strategy.ftbt_rests(count):
+            return
         if len(written) < row:  # bars were passed over
             passed = row - len(written)
             for line in own:
@@ -135,7 +141,6 @@ def _step_of(strategy: Any, start: int) -> Step:
             line.array.append(_NAN)
         stamp_line._idx, stamp_line.lencount = row, count
         written.append(stamps[row])
-        told = strategy._orderspending or strategy._tradespending
         if told or chatty:
             strategy._notify()
         strategy._minperstatus = status = period - count

@@ -16,50 +16,26 @@ from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 import backtrader as bt
-import numpy as np
 from backtrader.metabase import AutoInfoClass, ItemCollection
 from backtrader.position import Position
-from backtrader.utils import DotDict
 
 from ftbt.backtest.broker import ModelBroker
+from ftbt.backtest.dice import dice
+from ftbt.backtest.light_feed import LightFeed, empty_feed, light_feed
 from ftbt.backtest.settings import Settings
-from ftbt.data.candles import BAR, Candles
 from ftbt.data.feed import CandleFeed
 from ftbt.data.market import Market
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import StrategyBroken
 from ftbt.smc.base import twin
 from ftbt.strategy.base import SetupStrategy
+from ftbt.strategy.setup import Setup
 
 # What each object is given of its own in any case.
-_GIVEN = frozenset(("datas", "ddatas", "dnames"))
+_GIVEN = frozenset(("datas", "ddatas"))
 
 # Classes whose __init__ asks of its lines what only Backtrader's own have.
 _NEED_BACKTRADER: set[type[Any]] = set()
-
-
-class _Feed(CandleFeed):
-    """A feed whose bars nobody reads through Backtrader."""
-
-    outputs_alone = True
-
-
-@lru_cache(maxsize=16)
-def _feed_pattern(timeframe: Timeframe) -> Any:
-    """Return a feed of *timeframe* to copy from; Backtrader needs a while to make one."""
-    empty = Candles("", timeframe, np.zeros(0, BAR))
-    made: Any = _Feed(candles=empty)
-    return made
-
-
-def _light_feed(market: Market) -> Any:
-    """Return a feed of *market* whose lines are those of all others of its timeframe: empty."""
-    pattern = _feed_pattern(market.candles.timeframe)
-    feed = twin(pattern)
-    feed.p = feed.params = twin(pattern.p)
-    feed.candles = feed.p.candles = market.candles
-    feed.instrument = feed.p.instrument = market.instrument
-    return feed
 
 
 class _Broker(bt.BrokerBase):
@@ -125,6 +101,8 @@ class _Blank:
 
     def __init__(self, strategy: Any) -> None:
         self.strategy = strategy
+        # Only Backtrader's own objects tell the name of their market without noting it.
+        del strategy.dnames
         by_value: dict[int, tuple[list[str], Callable[[], Any]]] = {}
         for name, value in vars(strategy).items():
             copied = None if name in _GIVEN else _copier(value)
@@ -143,20 +121,18 @@ class _Blank:
             raise TypeError(f"{values.keys() - self.parameters} are no parameters")
         blank = self.strategy
         strategy = twin(blank)
+        attributes = vars(strategy)
         for names, copied in self.own:
-            value = copied()
-            for name in names:
-                setattr(strategy, name, value)
-        for name, value in values.items():
-            setattr(strategy.p, name, value)
+            attributes.update(dict.fromkeys(names, copied()))
+        vars(strategy.p).update(values)
         strategy.data = strategy.data0 = strategy._clock = feed  # noqa: SLF001 - no public name
         strategy.datas, strategy.ddatas = [feed], {feed: None}
-        strategy.dnames = DotDict([(feed._name, feed)])  # noqa: SLF001
         strategy.lines = strategy.l = twin(blank.lines)
-        strategy.lines.lines = [_copied_line(line, strategy) for line in blank.lines]
-        for number, line in enumerate(strategy.lines):
-            for name in (f"line_{number}", f"line{number}", *(["line"] if number == 0 else [])):
-                setattr(strategy, name, line)
+        lines = [_copied_line(line, strategy) for line in blank.lines.lines]
+        strategy.lines.lines = lines
+        strategy.line = lines[0]
+        for number, line in enumerate(lines):
+            attributes[f"line_{number}"] = attributes[f"line{number}"] = line
         return strategy
 
 
@@ -188,7 +164,8 @@ class _Maker(bt.Cerebro):
         self, cls: type[Any], values: Mapping[str, Any], market: Market, feed: Any, broker: Any
     ) -> SetupStrategy:
         """Return a strategy object on *feed*, made by Backtrader."""
-        self._take(market.symbol, feed, broker)
+        feed._name, self.datasbyname = market.symbol, {market.symbol: feed}  # noqa: SLF001
+        self._take(feed, broker)
         strategy: SetupStrategy = cls(feed, **values)
         return strategy
 
@@ -196,8 +173,8 @@ class _Maker(bt.Cerebro):
         self, cls: Any, values: Mapping[str, Any], market: Market, broker: Any
     ) -> SetupStrategy:
         """Return the same on a feed without bars, from a copy of the first object of *cls*."""
-        feed = _light_feed(market)
-        self._take(market.symbol, feed, broker)
+        feed = light_feed(market)
+        self._take(feed, broker)
         # Backtrader finds who owns an indicator by this variable's name.
         _obj = _blank(cls, market.candles.timeframe).copied(values, feed)
         _obj.env = _obj.cerebro = self
@@ -209,16 +186,16 @@ class _Maker(bt.Cerebro):
 
     def blank(self, cls: Any, timeframe: Timeframe) -> _Blank:
         """Return a strategy object before its `__init__`."""
-        feed = twin(_feed_pattern(timeframe))
-        self._take("", feed, _Broker(Settings()))
+        feed = empty_feed(timeframe)
+        self._take(feed, _Broker(Settings()))
         cls, given, values = cls.doprenew(feed)
         _obj, given, values = cls.donew(*given, **values)
         return _Blank(cls.dopreinit(_obj, *given, **values)[0])
 
-    def _take(self, symbol: str, feed: Any, broker: Any) -> None:
-        feed._name, feed._id = symbol, 1  # noqa: SLF001 - what adddata does
+    def _take(self, feed: Any, broker: Any) -> None:
+        feed._id = 1  # noqa: SLF001 - what adddata does
         feed.setenvironment(self)
-        self.datas, self.datasbyname = [feed], {symbol: feed}
+        self.datas = [feed]
         self.stcount = itertools.count()
         self.setbroker(broker)
 
@@ -252,3 +229,52 @@ def make_strategy(
     strategy = _Maker(stdstats=False).make(cls, values, market, feed, _Broker(settings))
     _NEED_BACKTRADER.add(cls)
     return strategy
+
+
+class OnMarkets:
+    """The strategy objects of one sleeve, one market after the other.
+
+    Most strategies are the same object on every market of a bar length: their `__init__` reads
+    parameters and makes lines. Then it is made once and its feed moves on to the next market.
+
+    Attributes:
+        first_decision: number of the first bar at whose close the object may decide: Backtrader's
+            minimum period.
+    """
+
+    def __init__(self, cls: type[Any], values: Mapping[str, Any], settings: Settings) -> None:
+        self._given = cls, values
+        self._settings = settings
+        self._shared: SetupStrategy | None = None
+        self.first_decision = 0
+
+    def on(self, market: Market) -> SetupStrategy:
+        """Return the object on *market*; the one that was returned before is not used any more.
+
+        Raises:
+            Exception: whatever the strategy's `__init__` raises.
+        """
+        if self._shared is not None:
+            shared: Any = self._shared
+            shared.data.put_on(market)
+            return self._shared
+        before = dice()
+        made: Any = make_strategy(*self._given, market, self._settings)
+        made._periodset()  # noqa: SLF001 - no public name
+        self.first_decision = max(made._minperiods) - 1  # noqa: SLF001
+        if dice() == before and _same_on_all(made):
+            self._shared = made
+        found: SetupStrategy = made
+        return found
+
+
+def _same_on_all(strategy: Any) -> bool:
+    """Return whether nothing in *strategy* comes from its market."""
+    feed = strategy.data
+    setup = getattr(strategy, "setup", None)
+    return (
+        isinstance(feed, LightFeed)
+        and not feed.asked
+        and isinstance(setup, Setup)
+        and all(line.data is feed for line in setup.lines)
+    )

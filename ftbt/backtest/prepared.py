@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftbt.backtest.book import detail_rows
 from ftbt.backtest.costs import Floats, Ints, funding_coverage, funding_schedule, slippage_fraction
-from ftbt.backtest.kernel_records import STRETCH
+from ftbt.backtest.kernel_records import DETAILED, FUNDED, STRETCH
 from ftbt.backtest.settings import Settings
 from ftbt.data.candles import BAR, Bars, frozen
 from ftbt.data.market import Market
@@ -89,6 +90,7 @@ class Joined:
     Attributes:
         bars: candles, shape (bars of all,).
         costs: slippage, funding due at the open and inside, of each of `bars`.
+        marks: FUNDED or DETAILED where such a bar is, else 0, shape (bars of all,).
         detail: detail bars; (funding at their open, inside); first and last row of the detail
             that tile each of `bars`, (0, 0) for none.
         stretches: STRETCH records: where each one lies.
@@ -96,6 +98,7 @@ class Joined:
 
     bars: Bars
     costs: tuple[Floats, Floats, Floats]
+    marks: NDArray[np.uint8]
     detail: tuple[Bars, tuple[Floats, Floats], Ints, Ints]
     stretches: Any
 
@@ -163,6 +166,7 @@ def joined(
         found = _join(markets, first, start, symbol_of, settings)
         alone = len(markets) == 1  # then all arrays are those of `prepared` and `slippage`
         size = 0 if alone else found.bars.nbytes + 5 * 8 * len(found.bars)
+        size += found.marks.nbytes
         _JOINED.put(key, found, size, tuple(one.funding for one in markets))
     return found
 
@@ -186,13 +190,20 @@ def _join(
         (one.first + shift * (one.stop > 0), one.stop + shift * (one.stop > 0))
         for one, shift in zip(known, shifts, strict=False)
     ]
+    at_open = _row([one.coarse.at_open for one in known])
+    inside = _row([one.coarse.inside for one in known])
+    stop = _row([stop for _, stop in rows])
+    # One byte a bar instead of three numbers: the loop over long histories waits for memory.
+    marks = np.where((at_open != 0.0) | (inside != 0.0), FUNDED, 0).astype(np.uint8)
+    marks[stop > 0] = DETAILED
     return Joined(
         bars=frozen(_row([one.coarse.bars for one in known])),
         costs=(
             _row([slippage(one, settings) for one in markets]),
-            _row([one.coarse.at_open for one in known]),
-            _row([one.coarse.inside for one in known]),
+            at_open,
+            inside,
         ),
+        marks=marks,
         detail=(
             frozen(_row([one.detail.bars for one in known])),
             (
@@ -200,7 +211,7 @@ def _join(
                 _row([one.detail.inside for one in known]),
             ),
             _row([first for first, _ in rows]),
-            _row([stop for _, stop in rows]),
+            stop,
         ),
         stretches=stretches,
     )

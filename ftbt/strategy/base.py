@@ -138,14 +138,15 @@ class SetupStrategy(bt.Strategy):
         """Return the setups at every bar, once started, and the rule's parameters."""
         return self._setups, self._packed
 
-    def decision_inputs(self, bars: Bars) -> tuple[Any, Any, Any]:
+    def decision_inputs(self, bars: Bars, first: int = 0) -> tuple[Any, Any, Any]:
         """Return all that the compiled engine needs of a strategy, before it is started.
 
         These are the indices of the *bars* at whose close the rule says something, what it says
-        there (records of SETUP), and the parameters of `decide` as one record, shape (1,).
+        there (records of SETUP), and the parameters of `decide` as one record, shape (1,). Bars
+        before number *first*, which only warm the lines up, are left out.
         """
         self._check_made()
-        return *self.setup.heard(bars, self._packed[0]), self._common
+        return *self.setup.heard(bars, self._packed[0], first), self._common
 
     def prepare(self) -> None:
         """Load all that a decision needs, without deciding: compiling it can take seconds."""
@@ -178,11 +179,16 @@ class SetupStrategy(bt.Strategy):
         if not entry.alive() and not self.position.size:
             self._entry = self._leaving = None
 
+    def ftbt_rests(self, now: int) -> bool:
+        """Return whether there is nothing to decide at the close of the bar with count *now*."""
+        if self._setups is None or self._loud[now - 1]:
+            return False
+        return self._entry is None or (now < self._wake and not self.broker.halted)
+
     def next(self) -> None:
         """Decide at the close of the current bar."""
         now, entry = self._clock_line.lencount, self._entry  # len(self) takes three calls
-        quiet = self._setups is not None and not self._loud[now - 1]
-        if quiet and (entry is None or (now < self._wake and not self.broker.halted)):
+        if self.ftbt_rests(now):
             return
         broker = self.broker
         if broker.is_finished(self.data):

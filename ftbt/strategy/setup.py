@@ -35,9 +35,9 @@ Records = NDArray[np.void]
 _LOCALS = frozenset((*dis.haslocal, *dis.hasfree))
 
 _LOOP = """
-def {name}(bars, {lines}, p, heard, setups):
+def {name}(bars, {lines}, p, first, heard, setups):
     n = 0
-    for i in range(bars.shape[0]):
+    for i in range(first, bars.shape[0]):
         setup = setups[n]
         clear_setup(setup)
         rule(bars[i], {rows}, p, setup)
@@ -196,10 +196,13 @@ class Setup:
         self._check(self._record)
         return self._record[0]
 
-    def heard(self, bars: Bars, parameters: Any) -> tuple[NDArray[np.int64], Records]:
+    def heard(
+        self, bars: Bars, parameters: Any, first: int = 0
+    ) -> tuple[NDArray[np.int64], Records]:
         """Return the bars at whose close the rule says something, and what it says there.
 
-        That is a setup, or the end of an idea. Both of shape (number of such bars,).
+        That is a setup, or the end of an idea. Both of shape (number of such bars,). The rule is
+        asked from bar number *first* on.
         """
         setups = ROOM.table("setups", len(bars) + 1, SETUP)
         heard: Any = ROOM.table("heard", len(bars), np.int64)
@@ -207,7 +210,7 @@ class Setup:
             line.outputs(self.rule.fields_of(number, line.concept.lines))
             for number, line in enumerate(self.lines)
         ]
-        count = self._call(self.rule.run, bars, rows, parameters, heard, setups)
+        count = self._call(self.rule.run, bars, rows, parameters, first, heard, setups)
         self._check(setups[:count])
         return heard[:count].copy(), copied(setups[:count])
 

@@ -1,9 +1,9 @@
-"""What a window leaves on disk while it runs, so that a kill loses one batch at most.
+"""What a window leaves on disk while it runs, so that a kill loses a moment's work at most.
 
     work/window-003/
-        batch-000000-000004.pickle    trials 0 .. 3 and the sampler after them
-        batch-000004-000008.pickle
-        outcome.pickle                the finished window; the batches are then removed
+        trials-000000-000004.pickle   trials 0 .. 3 and the sampler after them
+        trials-000004-000016.pickle
+        outcome.pickle                the finished window; those before it are then removed
         progress.json                 for people; may be lost
 
 Each file is written whole or not at all. The files are this program's own, in its own folder, and
@@ -29,7 +29,7 @@ from ftbt.data.files import atomic_write
 from ftbt.walkforward.evaluate import Evaluation
 from ftbt.walkforward.parity import Parity
 
-_BATCH = re.compile(r"batch-(\d{6})-(\d{6})\.pickle")
+_TRIALS = re.compile(r"trials-(\d{6})-(\d{6})\.pickle")
 
 OUTCOME = "outcome.pickle"
 PROGRESS = "progress.json"
@@ -123,11 +123,11 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)  # no slots: a dict is pickled far faster
-class Batch:
+class Checkpoint:
     """What one checkpoint holds.
 
     Attributes:
-        records: the batch's trials.
+        records: trials, one or more whole batches.
         frozen: the same as the study knows them.
         sampler: state after them.
     """
@@ -143,26 +143,28 @@ class WindowFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def save_batch(self, batch: Batch) -> None:
+    def save(self, one: Checkpoint) -> None:
         """Write a checkpoint."""
-        first = batch.records[0].number
-        name = f"batch-{first:06d}-{first + len(batch.records):06d}.pickle"
-        atomic_write(self.path / name, pickle.dumps(batch))
+        first = one.records[0].number
+        name = f"trials-{first:06d}-{first + len(one.records):06d}.pickle"
+        atomic_write(self.path / name, pickle.dumps(one))
 
-    def batches(self) -> list[Batch]:
+    def checkpoints(self) -> list[Checkpoint]:
         """Return the unbroken run of checkpoints from trial 0; a damaged one ends it."""
-        found: list[Batch] = []
+        found: list[Checkpoint] = []
         expected = 0
         for first, stop, path in self._names():
-            batch = _unpickle(path)
-            if first != expected or not isinstance(batch, Batch):
+            one = _unpickle(path)
+            if first != expected or not isinstance(one, Checkpoint):
                 break
-            found.append(batch)
+            found.append(one)
             expected = stop
         return found
 
     def _names(self) -> list[tuple[int, int, Path]]:
-        matches = ((_BATCH.fullmatch(path.name), path) for path in self.path.glob("batch-*.pickle"))
+        matches = (
+            (_TRIALS.fullmatch(path.name), path) for path in self.path.glob("trials-*.pickle")
+        )
         return sorted((int(found[1]), int(found[2]), path) for found, path in matches if found)
 
     def trials(self) -> int:
@@ -173,7 +175,7 @@ class WindowFolder:
         return max((stop for _, stop, _ in self._names()), default=0)
 
     def made(self) -> int:
-        """Return how many trials were made, those of an unfinished batch included."""
+        """Return how many trials were made, those that no checkpoint holds yet included."""
         return max(self.trials(), self.progress().trials)
 
     def forget_progress(self) -> None:

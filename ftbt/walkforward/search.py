@@ -3,7 +3,7 @@
 The only module that knows Optuna. One study per window, in memory. Trials are asked for and told
 in batches of a fixed size, in order, so the path of the search depends on the seed alone: not on
 the number of workers, not on their speed. The sampler is pickled together with the finished trials
-after every batch; a study restored from that goes on exactly as if it had never stopped (a fresh
+between two batches; a study restored from that goes on exactly as if it had never stopped (a fresh
 sampler with the same seed would not).
 """
 

@@ -29,7 +29,7 @@ from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError, StorageError
 from ftbt.walkforward.checkpoint import (
-    Batch,
+    Checkpoint,
     Outcome,
     Progress,
     TrialRecord,
@@ -46,6 +46,9 @@ from ftbt.walkforward.windows import Window
 
 # A progress file more often than this helps nobody.
 REPORT_SECONDS = 0.2
+# A checkpoint more often than this saves less work than it costs: a disk needs some milliseconds
+# until it has one, a quick batch not many more.
+CHECKPOINT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,12 +188,12 @@ def _search_all(
 
     Trials are numbered on from one member to the next, so checkpoints are one unbroken row.
     """
-    batches = folder.batches()
+    earlier = folder.checkpoints()
     found: list[Chosen | None] = []
     notes: list[str] = []
     for number, count in enumerate(task.ensemble.trials(task.trials)):
         search = _Search(task, number, count, len(trials))
-        search.run(folder, trials, batches)
+        search.run(folder, trials, earlier)
         own = trials[search.first :]
         chosen, more = _select(task, number, own)
         found.append(chosen)
@@ -218,12 +221,13 @@ class _Search:
         self.first = first  # number of its first trial in the window
 
     def run(
-        self, folder: WindowFolder, trials: list[TrialRecord], batches: Sequence[Batch]
+        self, folder: WindowFolder, trials: list[TrialRecord], earlier: Sequence[Checkpoint]
     ) -> None:
         """Fill *trials*, from the checkpoints first."""
         task, stop = self.task, self.first + self.count
-        study, memory = self._resume(trials, batches)
-        reported = 0.0
+        study, memory = self._resume(trials, earlier)
+        reported = saved = 0.0
+        unsaved: list[TrialRecord] = []
         while len(trials) < stop:
             batch: list[TrialRecord] = []
             for asked in study.ask(min(BATCH, stop - len(trials))):
@@ -237,17 +241,21 @@ class _Search:
             for record in batch:
                 value = None if record.state == "failed" else record.value
                 study.tell(record.number - self.first, value)
-            frozen = tuple(study.finished_trials(batch[0].number - self.first))
-            folder.save_batch(Batch(tuple(batch), frozen, study.sampler_state()))
             trials.extend(batch)
+            unsaved += batch
+            if len(trials) == stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                saved = time.monotonic()
+                frozen = tuple(study.finished_trials(unsaved[0].number - self.first))
+                folder.save(Checkpoint(tuple(unsaved), frozen, study.sampler_state()))
+                unsaved = []
 
     def _resume(
-        self, trials: list[TrialRecord], batches: Sequence[Batch]
+        self, trials: list[TrialRecord], earlier: Sequence[Checkpoint]
     ) -> tuple[Study, dict[tuple[Any, ...], TrialRecord]]:
         """Return the study as its last checkpoint left it, and what was evaluated already."""
         span = range(self.first, self.first + self.count)
-        own = [batch for batch in batches if batch.records[0].number in span]
-        known = [record for batch in own for record in batch.records]
+        own = [one for one in earlier if one.records[0].number in span]
+        known = [record for one in own for record in one.records]
         trials.extend(known)
         memory = {
             _key(self.member.own(one.parameters)): one for one in reversed(known) if one.repeats < 0
@@ -256,7 +264,7 @@ class _Search:
         if not own:
             seed = window_seed(self.task.seed, self.task.window.number, self.number)
             return Study.start(space.ranges, space.first, seed), memory
-        frozen = [one for batch in own for one in batch.frozen]
+        frozen = [trial for one in own for trial in one.frozen]
         return Study.restore(space.ranges, own[-1].sampler, frozen), memory
 
     def _try(self, asked: Asked, memory: Mapping[tuple[Any, ...], TrialRecord]) -> TrialRecord:

@@ -68,6 +68,6 @@ def _run_alone(task: WindowTask) -> None:
         for _ in _pool([task], 2):
             pass
     except BrokenProcessPool:
-        trials = tuple(record for batch in folder.batches() for record in batch.records)
+        trials = tuple(record for one in folder.checkpoints() for record in one.records)
         folder.finish(Outcome(task.window.number, DIED, "", trials))
         folder.report(Progress(len(trials), None, done=True, failed=True))

@@ -94,7 +94,7 @@ def wait_until_under_way(
     """Wait for a few checkpoints, or for one of that name; the run must not be over by then."""
     limit = time.monotonic() + 120
     wanted = 1 if checkpoint else 3
-    while len(list(results.glob(f"*/work/window-*/{checkpoint or 'batch-*.pickle'}"))) < wanted:
+    while len(list(results.glob(f"*/work/window-*/{checkpoint or 'trials-*.pickle'}"))) < wanted:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.02)
@@ -167,11 +167,11 @@ def test_a_run_killed_in_the_second_search_resumes_to_the_same_bytes(
     both = ("--strategy", f"{sma_file},{second}", "--trials", "12", "--allocation", "equal-risk")
     finish(start(tmp_path / "whole", "--jobs", "1", *both))
     process = start(tmp_path / "killed", "--jobs", "1", *both)
-    wait_until_under_way(tmp_path / "killed", process, "batch-000012-*.pickle")
+    wait_until_under_way(tmp_path / "killed", process, "trials-000012-*.pickle")
     process.kill()
     process.communicate()
     (kept,) = (tmp_path / "killed").glob("*/work/window-000")
-    assert (kept / "batch-000008-000012.pickle").exists()
+    assert list(kept.glob("trials-*-000012.pickle"))
     assert not (kept / "outcome.pickle").exists()
 
     finish(start(tmp_path / "killed", "--jobs", "2", "--resume", *both))
