@@ -105,10 +105,25 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     No fast-math: the order of floating point operations is the source's, so one bar at a time
     and a loop over all bars give the same bits.
     """
-    compiler: Any = numba.njit  # its type stubs lack two of the options
+    return _compiled(function, {})
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile *function* as `compiled` does, and write it out wherever compiled code calls it.
+
+    For short functions inside a loop over all bars, above all those that are handed a row of which
+    somebody may read a few fields (see `ftbt.smc.rows`).
+    """
+    return _compiled(function, {"forceinline": True})
+
+
+def _compiled(function: Callable[P, R], inside: dict[str, Any]) -> Callable[P, R]:
+    """Compile *function*; *inside*: further options where compiled code calls it."""
+    compiler: Any = numba.njit  # its type stubs lack some of the options
     jitted = compiler(cache=True, **_OPTIONS)(function)
     if jitted is not function:  # NUMBA_DISABLE_JIT=1 leaves functions as they are
-        _lighten_calls(jitted, compiler(no_cpython_wrapper=True, **_OPTIONS)(function))
+        part = compiler(no_cpython_wrapper=True, **_OPTIONS, **inside)(function)
+        _lighten_calls(jitted, part)
     made: Callable[P, R] = jitted
     return made
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.data.candles import BAR, Bars, frozen
 
 AGGREGATE = np.dtype(
@@ -22,7 +22,7 @@ AGGREGATE = np.dtype(
 )
 
 
-@compiled
+@inlined
 def aggregate_step(state, bar, base_ms, high_ms, origin_ms):  # type: ignore[no-untyped-def]
     """Take one base bar; return 1 when it completes a higher bar, then in `state.done`."""
     bucket = state.bar.time
@@ -83,22 +83,18 @@ def aggregate(
 
 
 @compiled
-def hold(high, last, events, out):  # type: ignore[no-untyped-def]
+def hold(high, place, events, out):  # type: ignore[no-untyped-def]
     """Write into *out* what is known of a higher timeframe at each base bar.
 
     Args:
-        high: the outputs at the higher bars, shape (m, width).
-        last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
+        high: NaN, then the outputs at the higher bars, shape (m + 1, width).
+        place: how many higher bars are known at each base bar's close, shape (n,).
         events: the columns that show at the completing base bar only, 0 else, shape (width,).
         out: shape (n, width).
     """
-    before = -1
-    for i in range(last.shape[0]):
-        row = last[i]
+    before = 0
+    for i in range(place.shape[0]):
+        row = place[i]
         for k in range(out.shape[1]):
-            out[i, k] = np.nan if row < 0 else high[row, k]
-        if row == before:
-            for k in range(out.shape[1]):
-                if events[k]:
-                    out[i, k] = 0.0
+            out[i, k] = 0.0 if row == before and events[k] else high[row, k]
         before = row

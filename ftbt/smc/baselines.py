@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.rows import blank, keep
 
 WINDOW = 512  # longest plain mean
 
@@ -25,7 +26,7 @@ MEAN_STATE = np.dtype(
 )
 
 
-@compiled
+@inlined
 def true_range(bar, previous_close):  # type: ignore[no-untyped-def]
     """Return the true range of *bar*; a NaN previous close gives high - low."""
     if np.isnan(previous_close):
@@ -33,7 +34,7 @@ def true_range(bar, previous_close):  # type: ignore[no-untyped-def]
     return max(bar.high, previous_close) - min(bar.low, previous_close)
 
 
-@compiled
+@inlined
 def wilder_step(state, bar, length):  # type: ignore[no-untyped-def]
     """Take one bar; return Wilder's average true range, NaN for the first length - 1 bars."""
     move = true_range(bar, NAN if state.count == 0 else state.close)
@@ -77,7 +78,7 @@ def _atr_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.close = NAN
 
 
-@compiled
+@inlined
 def _atr_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.true_range = true_range(bar, state.close)
     state.close = bar.close
@@ -88,9 +89,11 @@ def _atr_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _atr_run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def _atr_run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _atr_step(state, bars[i], p, out[i])
+        _atr_step(state, bars[i], p, row)
+        keep(row, out[i])
 
 
 ATR = Concept(
@@ -104,6 +107,7 @@ ATR = Concept(
     init=_atr_init,
     step=_atr_step,
     run=_atr_run,
+    narrows=True,
     defaults={"length": 14, "method": "wilder"},
     ranges={"length": Int(1, WINDOW), "method": Choice("wilder", "simple")},
 )
@@ -125,7 +129,7 @@ def _volume_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.before = NAN
 
 
-@compiled
+@inlined
 def _volume_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     # An average of zero (a dead market) has no ratio.
     out.ratio = bar.volume / state.before if state.before > 0.0 else NAN

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, Inner, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
@@ -46,7 +46,8 @@ from ftbt.smc.higher_structure import (
     higher_step,
 )
 from ftbt.smc.ladder import FRAMES
-from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
+from ftbt.smc.rows import blank, keep
+from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_step
 from ftbt.smc.swings import RING, SWINGS
 
 FACTORS = {
@@ -145,7 +146,7 @@ def _prepare(state: Records, parameters: Records) -> None:
         higher_prepare(state[name], _WORDS[int(parameters[name][0])])
 
 
-@compiled
+@inlined
 def _ramp(value, zero_at, one_at):  # type: ignore[no-untyped-def]
     """Return 0 at *zero_at* and beyond, 1 at *one_at* and beyond, linear between; NaN gives 0."""
     share = (value - zero_at) / (one_at - zero_at)
@@ -162,7 +163,7 @@ def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
     side.swing_volume = volume
 
 
-@compiled
+@inlined
 def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
     if swings.low_event != 0.0:
         volume = state.volume[(now - int(swings.low_origin)) & (RING - 1)]
@@ -172,7 +173,7 @@ def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
         _follow_swing(state.side[1], -swings.high, volume, now)
 
 
-@compiled
+@inlined
 def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
     """Take a close; return the signed efficiency ratio, 0 while unknown."""
     state.close[now & (RING - 1)] = bar.close
@@ -185,7 +186,7 @@ def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
     return (bar.close - state.close[(now - _EFFICIENCY) & (RING - 1)]) / path
 
 
-@compiled
+@inlined
 def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
     """Return the sum of one side with what agreement adds, cut at 100, and its points."""
     side = state.side[0 if sign > 0 else 1]
@@ -208,7 +209,7 @@ def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ign
     return min(100.0, total), trend, clean, pattern, confluence, divergence, trending
 
 
-@compiled
+@inlined
 def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure; see the module docstring for the factors."""
     now = state.count
@@ -275,9 +276,13 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, swings, structures, fast, slow, p, out):  # type: ignore[no-untyped-def]
+def _run(state, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], swings[i], structures[i], fast[i], slow[i], p, out[i])
+        fast = fasts[fast_at[i]]
+        slow = slows[slow_at[i]]
+        _follow(state, bars[i], swings[i], structures[i], fast, slow, p, row)
+        keep(row, out[i])
 
 
 CONFIDENCE = Concept(
@@ -285,7 +290,7 @@ CONFIDENCE = Concept(
     fields=FIELDS,
     inner=(
         Inner(SWINGS),
-        Inner(STRUCTURE),
+        Inner(STRUCTURE, fields=BREAKS),
         Inner(TREND_AND_LABELS, "fast"),
         Inner(TREND_AND_LABELS, "slow"),
     ),
@@ -294,6 +299,7 @@ CONFIDENCE = Concept(
     init=_init,
     step=confidence_step,
     run=_run,
+    narrows=True,
     defaults={"fast": "1h", "slow": "4h", "recent": 8},
     ranges={
         "fast": Choice(*_WORDS, tune=False),

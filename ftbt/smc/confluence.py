@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.smc.base import NAN
 from ftbt.smc.ledger import seen_high, seen_low
 
@@ -47,7 +47,7 @@ def confluence_init(state):  # type: ignore[no-untyped-def]
     state.candle.bar = NEVER
 
 
-@compiled
+@inlined
 def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
     """Take a bar; *level* is the last unbroken swing of its side before that bar."""
     before = state.sweep_bar
@@ -55,7 +55,7 @@ def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
     state.sweep_bar = now if sweeps else before
 
 
-@compiled
+@inlined
 def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
     """Note a bar that trades in *zone*; a close beyond ends it."""
     # Chosen, not jumped over: which bars trade in a zone is hard to guess for a processor.
@@ -73,7 +73,7 @@ def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
     zone.bar = now
 
 
-@compiled
+@inlined
 def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
     """Take a bar with its structure into the gap and block of one side.
 
@@ -97,7 +97,7 @@ def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-u
     candle.bar = now if against else old_bar
 
 
-@compiled
+@inlined
 def reasons(state, swing, sign, bar, now, recent):  # type: ignore[no-untyped-def]
     """Return how many reasons one side has at the close of *bar* with its swings."""
     high = swing.high

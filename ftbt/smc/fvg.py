@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
@@ -57,6 +57,7 @@ from ftbt.smc.ledger import (
     zone_bottom,
     zone_top,
 )
+from ftbt.smc.rows import blank, keep
 
 # The stage of a gap: 0 untouched, 1 touched, 2 half, 3 filled. `open_until` is packed one lower.
 
@@ -144,14 +145,18 @@ def _next_edge(gap):  # type: ignore[no-untyped-def]
     return gap.far if gap.stage == 2 else -np.inf
 
 
-@compiled
+@inlined
 def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     """Take one bar into all gaps of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     close = sign * bar.close
     probe = seen_low(bar, sign) if p.mitigation == 0 else close
-    if at_rest(book, probe, close, now):
-        return
+    if not at_rest(book, probe, close, now):
+        _walk(state, book, sign, probe, close, now, p)
+
+
+@compiled
+def _walk(state, book, sign, probe, close, now, p):  # type: ignore[no-untyped-def]
     open_band(book)
     kept = 0
     for i in range(book.n):
@@ -171,13 +176,18 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     book.n = kept
 
 
-@compiled
+@inlined
 def _find(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
     """Open a gap of side *sign* when the last three bars leave one."""
     near = seen_low(bar, sign)
     far = state.high[1] if sign > 0 else -state.low[1]
-    if not near > far:
-        return
+    if near > far:
+        _open(state, sign, near, far, bar, atr, now, p)
+
+
+@compiled
+def _open(state, sign, near, far, bar, atr, now, p):  # type: ignore[no-untyped-def]
+    """Open a gap, unless the parameters ask for more."""
     if p.middle == 1 and not sign * state.close > sign * state.open:
         return
     if p.middle == 2 and not sign * state.close > far:
@@ -189,7 +199,7 @@ def _find(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
     create(state, sign, near, far, now - 1, now, p.capacity)
 
 
-@compiled
+@inlined
 def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.created = signal(state, CREATED)
     out.touched = signal(state, TOUCHED)
@@ -210,7 +220,7 @@ def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.retested_age = state.hit[RETESTED].age
 
 
-@compiled
+@inlined
 def _gap(book, place, sign, now):  # type: ignore[no-untyped-def]
     """Return top, bottom, age and origin of the gap at *place*, NaN for place -1."""
     if place < 0:
@@ -224,7 +234,7 @@ def _gap(book, place, sign, now):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _show_gaps(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
@@ -255,13 +265,13 @@ def _show_gaps(state, now, p, out):  # type: ignore[no-untyped-def]
     out.inverse_bear_origin = origin
 
 
-@compiled
+@inlined
 def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the rules."""
     now = state.count
     state.count += 1
     ledger_next(state)
-    atr = wilder_step(state.atr, bar, p.baseline_length)
+    atr = wilder_step(state.atr, bar, p.baseline_length) if p.min_size_atr > 0.0 else NAN
     # Gaps that this bar inverts or opens are first met by the next one.
     for sign in (1, -1):
         advance_flipped(state, sign, bar, p.mitigation == 1, False, now, p.max_age)
@@ -280,9 +290,11 @@ def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        fvg_step(state, bars[i], p, out[i])
+        fvg_step(state, bars[i], p, row)
+        keep(row, out[i])
 
 
 FVG = Concept(
@@ -302,6 +314,7 @@ FVG = Concept(
     init=fvg_init,
     step=fvg_step,
     run=_run,
+    narrows=True,
     defaults={
         "min_size": 0.0,
         "min_size_atr": 0.0,

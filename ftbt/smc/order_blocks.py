@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.data.candles import BAR
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
@@ -67,7 +67,8 @@ from ftbt.smc.ledger import (
     zone_bottom,
     zone_top,
 )
-from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
+from ftbt.smc.rows import blank, keep
+from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
 
 _RING = 512  # bars kept, a power of two
 
@@ -137,7 +138,7 @@ def order_block_init(state, p):  # type: ignore[no-untyped-def]
     state.low = NAN
 
 
-@compiled
+@inlined
 def _mark_sweep(state, sign, bar):  # type: ignore[no-untyped-def]
     """Note in the blocks of side *sign* that *bar* swept the swing that they push towards."""
     level = state.high if sign > 0 else -state.low
@@ -166,14 +167,18 @@ def _narrow_band(book, block, p):  # type: ignore[no-untyped-def]
     narrow_band(book, block, reached, block.inside, p.max_age)
 
 
-@compiled
+@inlined
 def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     """Take one bar into all blocks of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
     close = sign * bar.close
-    if at_rest(book, low, close, now):
-        return
+    if not at_rest(book, low, close, now):
+        _walk(state, book, sign, low, close, now, p)
+
+
+@compiled
+def _walk(state, book, sign, low, close, now, p):  # type: ignore[no-untyped-def]
     open_band(book)
     deep = low if p.mitigation == 0 else close
     kept = 0
@@ -255,7 +260,7 @@ def _open_block(state, sign, broken, close, atr, now, p):  # type: ignore[no-unt
         create(state, sign, near, far, anchor, now, p.capacity)
 
 
-@compiled
+@inlined
 def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.created = signal(state, CREATED)
     out.tested = signal(state, TESTED)
@@ -274,7 +279,7 @@ def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.retested_age = state.hit[RETESTED].age
 
 
-@compiled
+@inlined
 def _block(book, place, sign, now):  # type: ignore[no-untyped-def]
     """Return top, bottom, age, origin, tests and sweep of the block at *place*, NaN for -1."""
     if place < 0:
@@ -290,7 +295,7 @@ def _block(book, place, sign, now):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _show_blocks(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
@@ -311,7 +316,7 @@ def _show_blocks(state, now, p, out):  # type: ignore[no-untyped-def]
     out.bear_count = bear.open
 
 
-@compiled
+@inlined
 def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
     bull = state.flipped[0]
     bear = state.flipped[1]
@@ -329,7 +334,7 @@ def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
     out.breaker_bear_swept = swept
 
 
-@compiled
+@inlined
 def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure; see the module docstring for the rules."""
     now = state.seen
@@ -354,7 +359,7 @@ def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
     _show_breakers(state, now, out)
 
 
-@compiled
+@inlined
 def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     structure_step(state.structure, bar, p, state.structure_out)
@@ -362,15 +367,17 @@ def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, structures, p, out):  # type: ignore[no-untyped-def]
+def _run(state, bars, structures, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], structures[i], p, out[i])
+        _follow(state, bars[i], structures[i], p, row)
+        keep(row, out[i])
 
 
 ORDER_BLOCKS = Concept(
     name="order_blocks",
     fields=FIELDS,
-    inner=(Inner(STRUCTURE),),
+    inner=(Inner(STRUCTURE, fields=BREAKS),),
     events=(
         "created",
         "tested",
@@ -385,6 +392,7 @@ ORDER_BLOCKS = Concept(
     init=order_block_init,
     step=order_block_step,
     run=_run,
+    narrows=True,
     defaults={
         **STRUCTURE.defaults,
         "breaks": "both",

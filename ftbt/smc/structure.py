@@ -30,10 +30,11 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
+from ftbt.smc.rows import blank, keep
 from ftbt.smc.swings import RING, SWING_STATE, SWINGS, swing_init, swing_step
 
 # One side's unbroken swing: index 0 the high (sign +1), 1 the low (sign -1).
@@ -88,6 +89,8 @@ FIELDS = {
     "strong_origin": "bars back to the strong level's bar, NaN without a trend",
     "weak_origin": "bars back to the weak level's bar, NaN without a trend",
 }
+# What others read of it.
+BREAKS = ("bos", "choch", "trend", "break_origin", "high", "low")
 
 
 @compiled
@@ -129,7 +132,7 @@ def _update_side(state, side, sign, event, price, bar, now, p):  # type: ignore[
         _follow(side, sign, state.high[k & (RING - 1)], state.low[k & (RING - 1)], k)
 
 
-@compiled
+@inlined
 def _extend_trend(state, bar, now):  # type: ignore[no-untyped-def]
     """Let the weak level follow the price, and the way back from it."""
     up = state.trend > 0
@@ -146,7 +149,7 @@ def _extend_trend(state, bar, now):  # type: ignore[no-untyped-def]
         state.back_bar = now
 
 
-@compiled
+@inlined
 def _beyond(bar, level, sign, atr, p):  # type: ignore[no-untyped-def]
     """Tell whether *bar* breaks *level* upward (sign +1) or downward (sign -1)."""
     if np.isnan(level):
@@ -166,7 +169,7 @@ def _beyond(bar, level, sign, atr, p):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _break_side(state, side, sign, bar, now, out):  # type: ignore[no-untyped-def]
     """Break a swing: an event, a new strong and weak level."""
     if state.trend == -sign:
@@ -186,7 +189,7 @@ def _break_side(state, side, sign, bar, now, out):  # type: ignore[no-untyped-de
     state.back_bar = now
 
 
-@compiled
+@inlined
 def _break_strong(state, sign, bar, now, out):  # type: ignore[no-untyped-def]
     """Break the protected level: the weak level of the old trend is the strong one of the new."""
     out.choch = sign
@@ -201,7 +204,7 @@ def _break_strong(state, sign, bar, now, out):  # type: ignore[no-untyped-def]
     state.back_bar = now
 
 
-@compiled
+@inlined
 def _direction(state, bar, up, down):  # type: ignore[no-untyped-def]
     """Return which side breaks: +1, -1, or 0 for none."""
     if not (up and down):
@@ -211,7 +214,7 @@ def _direction(state, bar, up, down):  # type: ignore[no-untyped-def]
     return state.trend
 
 
-@compiled
+@inlined
 def _find_breaks(state, bar, now, atr, p, out):  # type: ignore[no-untyped-def]
     up = _beyond(bar, state.side[0].level, 1, atr, p)
     down = _beyond(bar, state.side[1].level, -1, atr, p)
@@ -232,19 +235,20 @@ def _find_breaks(state, bar, now, atr, p, out):  # type: ignore[no-untyped-def]
         _break_side(state, side, state.trend, bar, now, out)
 
 
-@compiled
+@inlined
 def _since(price, now, bar):  # type: ignore[no-untyped-def]
     return NAN if np.isnan(price) else now - bar
 
 
-@compiled
+@inlined
 def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its swings; see the module docstring for the rules."""
     now = state.count
     state.count = now + 1
     state.high[now & (RING - 1)] = bar.high
     state.low[now & (RING - 1)] = bar.low
-    atr = wilder_step(state.atr, bar, p.atr_length)
+    asked = (p.penetration > 0.0) | (p.break_displacement > 0.0)
+    atr = wilder_step(state.atr, bar, p.atr_length) if asked else NAN
     _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
     _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
     if state.trend != 0:
@@ -267,7 +271,7 @@ def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def
     out.weak_origin = _since(state.weak, now, state.weak_bar)
 
 
-@compiled
+@inlined
 def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     swing_step(state.swing, bar, p, state.swing_out)
@@ -275,9 +279,11 @@ def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
+def _run(state, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _structure_follow(state, bars[i], swings[i], p, out[i])
+        _structure_follow(state, bars[i], swings[i], p, row)
+        keep(row, out[i])
 
 
 # A concept that embeds this one takes these into its own parameters: {**STRUCTURE.defaults, ...}.
@@ -290,6 +296,8 @@ STRUCTURE = Concept(
     init=structure_init,
     step=structure_step,
     run=_run,
+    narrows=True,
+    core=BREAKS,
     defaults={
         **SWINGS.defaults,
         "break_mode": "close",
