@@ -74,6 +74,7 @@ def use_own_cache() -> Path:
 CACHE_DIR = use_own_cache()
 
 import numba  # noqa: E402 - the cache folder must be set before the import
+from numba.core.cpu import CPUTargetOptions  # noqa: E402
 
 numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]  # also when imported before
 
@@ -95,6 +96,9 @@ def _name_records_by_content() -> None:
 
 _name_records_by_content()
 
+# An option of numba's that its decorator does not know by itself.
+CPUTargetOptions.noalias = CPUTargetOptions.Mapping("noalias")  # type: ignore[attr-defined]
+
 # The wrapper for C pointers to a function, which numba makes by default, is used by nobody here.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 
@@ -105,7 +109,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     No fast-math: the order of floating point operations is the source's, so one bar at a time
     and a loop over all bars give the same bits.
     """
-    return _compiled(function, {})
+    return _compiled(function, {}, {})
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
@@ -114,13 +118,24 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     For short functions inside a loop over all bars, above all those that are handed a row of which
     somebody may read a few fields (see `ftbt.smc.rows`).
     """
-    return _compiled(function, {"forceinline": True})
+    return _compiled(function, {"forceinline": True}, {})
 
 
-def _compiled(function: Callable[P, R], inside: dict[str, Any]) -> Callable[P, R]:
-    """Compile *function*; *inside*: further options where compiled code calls it."""
+def looped(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile *function*, a loop over a whole series, whose arguments share no memory.
+
+    Only then may the compiler keep in registers what a state holds from one bar to the next.
+    Arguments that are only read may be one and the same.
+    """
+    return _compiled(function, {}, {"noalias": True})
+
+
+def _compiled(
+    function: Callable[P, R], inside: dict[str, Any], outside: dict[str, Any] | None = None
+) -> Callable[P, R]:
+    """Compile *function*; further options: *inside*, where compiled code calls it, *outside*."""
     compiler: Any = numba.njit  # its type stubs lack some of the options
-    jitted = compiler(cache=True, **_OPTIONS)(function)
+    jitted = compiler(cache=True, **_OPTIONS, **outside)(function)
     if jitted is not function:  # NUMBA_DISABLE_JIT=1 leaves functions as they are
         part = compiler(no_cpython_wrapper=True, **_OPTIONS, **inside)(function)
         _lighten_calls(jitted, part)

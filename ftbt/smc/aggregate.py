@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import inlined, looped
 from ftbt.data.candles import BAR, Bars, frozen
+from ftbt.room import copied
 
 AGGREGATE = np.dtype(
     [
@@ -56,7 +57,7 @@ def aggregate_step(state, bar, base_ms, high_ms, origin_ms):  # type: ignore[no-
     return 1
 
 
-@compiled
+@looped
 def _aggregate(state, bars, base_ms, high_ms, origin_ms, made, last):  # type: ignore[no-untyped-def]
     count = 0
     for i in range(bars.shape[0]):
@@ -76,25 +77,8 @@ def aggregate(
         BAR array, shape (m,); int64 array, shape (n,), -1 where none is complete yet.
     """
     state = np.zeros(1, AGGREGATE)
-    made = np.empty(len(bars), BAR)
+    most = int(bars["time"][-1] - bars["time"][0]) // high_ms + 1 if len(bars) else 0
+    made = np.empty(most, BAR)
     last = np.empty(len(bars), np.int64)
     count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, last)
-    return made[:count].copy(), last
-
-
-@compiled
-def hold(high, place, events, out):  # type: ignore[no-untyped-def]
-    """Write into *out* what is known of a higher timeframe at each base bar.
-
-    Args:
-        high: NaN, then the outputs at the higher bars, shape (m + 1, width).
-        place: how many higher bars are known at each base bar's close, shape (n,).
-        events: the columns that show at the completing base bar only, 0 else, shape (width,).
-        out: shape (n, width).
-    """
-    before = 0
-    for i in range(place.shape[0]):
-        row = place[i]
-        for k in range(out.shape[1]):
-            out[i, k] = 0.0 if row == before and events[k] else high[row, k]
-        before = row
+    return copied(made[:count]), last

@@ -18,7 +18,7 @@ from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError
 from ftbt.ranges import Range, check_values, record_type
 from ftbt.room import chained, copied
-from ftbt.smc.aggregate import aggregate, hold
+from ftbt.smc.aggregate import aggregate
 
 Records = NDArray[np.void]
 Step = Callable[..., None]
@@ -365,11 +365,10 @@ def picked(out: Records, fields: Sequence[str]) -> Records:
     """Return the named *fields* of outputs side by side, shape (n,); all of them for no names."""
     if not fields:
         return out
-    names = list(out.dtype.names or ())
-    # As a plain matrix, in one pass.
-    plain: Any = out.view(np.float64).reshape(-1, len(names))
-    found = np.take(plain, [names.index(name) for name in fields], axis=1)
-    return found.view(np.dtype([(name, "f8") for name in fields])).reshape(-1)
+    made = np.empty(len(out), np.dtype([(name, "f8") for name in fields]))
+    for name in fields:
+        made[name] = out[name]
+    return made
 
 
 def held(concept: Concept, high_out: Records, place: NDArray[np.int64]) -> Records:
@@ -381,10 +380,12 @@ def held(concept: Concept, high_out: Records, place: NDArray[np.int64]) -> Recor
         place: how many higher bars are known at each base bar's close, shape (n,).
     """
     names = high_out.dtype.names or ()
-    # As a plain matrix: one compiled function for the records of all concepts.
-    width = len(names)
-    out = np.empty((len(place), width))
-    high: Any = after_unknown(concept, high_out).view(np.float64).reshape(-1, width)
-    known: Any = place
-    hold(frozen(high), frozen(known), np.array([name in concept.events for name in names]), out)
-    return out.view(high_out.dtype).reshape(-1)
+    # As a plain matrix: numpy copies records field by field.
+    known: Any = after_unknown(concept, high_out).view(np.float64).reshape(-1, len(names))
+    out = known.take(place, axis=0) if len(names) > 1 else known.ravel().take(place).reshape(-1, 1)
+    events = [k for k, name in enumerate(names) if name in concept.events]
+    closes = np.flatnonzero(np.diff(place, prepend=0)) if events else place
+    for k in events:
+        out[:, k] = 0.0
+        out[closes, k] = known[place[closes], k]
+    return np.asarray(out.reshape(-1).view(high_out.dtype))

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, Inner, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
@@ -63,6 +63,7 @@ FACTORS = {
 AGREEMENT = 20.0
 
 _EFFICIENCY = 48  # bars of the efficiency ratio
+_EFFICIENT = 0.4
 _VOLUME = 20
 _ATR = 14
 _ATR_MEAN = 500
@@ -149,15 +150,19 @@ def _prepare(state: Records, parameters: Records) -> None:
 @inlined
 def _ramp(value, zero_at, one_at):  # type: ignore[no-untyped-def]
     """Return 0 at *zero_at* and beyond, 1 at *one_at* and beyond, linear between; NaN gives 0."""
-    share = (value - zero_at) / (one_at - zero_at)
-    capped = min(1.0, share)
-    return capped if share > 0.0 else 0.0
+    return _capped((value - zero_at) / (one_at - zero_at))
+
+
+@inlined
+def _capped(share):  # type: ignore[no-untyped-def]
+    """Return *share* between 0 and 1; NaN gives 0."""
+    return min(1.0, share if share > 0.0 else 0.0)
 
 
 @compiled
 def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
     """Take a new swing of one side: further out on less volume is a divergence."""
-    less = price < side.swing and volume < side.swing_volume
+    less = (price < side.swing) & (volume < side.swing_volume)
     side.divergence_bar = now if less else NEVER
     side.swing = price
     side.swing_volume = volume
@@ -191,21 +196,21 @@ def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ign
     """Return the sum of one side with what agreement adds, cut at 100, and its points."""
     side = state.side[0 if sign > 0 else 1]
     own, fast, slow = trends
-    spike, efficiency, calm = common
+    spike, trending, calm = common
     spread = bar.high - bar.low
     place = bar.close - bar.low if sign > 0 else bar.high - bar.close
-    trend = _TREND if slow == sign else 0.0
+    trend = _TREND * (slow == sign)
     clean = _CLEAN * _ramp(labels, 0.5, 1.0)
     pattern = _PATTERN * (place / spread)
     pattern = pattern if spread > 0.0 else 0.0
     behind = reasons(side.confluent, swing, sign, bar, now, p.recent)
     confluence = _CONFLUENCE / REASONS * behind
-    divergence = _DIVERGES if now - side.divergence_bar <= _DIVERGENCE else 0.0
-    trending = _TRENDING * _ramp(sign * efficiency, 0.0, 0.4)
+    divergence = _DIVERGES * (now - side.divergence_bar <= _DIVERGENCE)
+    trending = _TRENDING * _capped(sign * trending)
     total = trend + clean + pattern + confluence + spike
     total = total + divergence + trending + calm
     agree = (own == sign) & (fast == own) & (slow == own)
-    total = total + AGREEMENT if agree else total
+    total = total + AGREEMENT * agree
     return min(100.0, total), trend, clean, pattern, confluence, divergence, trending
 
 
@@ -236,7 +241,7 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     calm = _CALM * _ramp(atr / usual, 1.5, 0.75)
     own = structure.trend
     trends = (own, fast.trend, slow.trend)
-    common = (spike, efficiency, calm)
+    common = (spike, efficiency / _EFFICIENT, calm)
     total, trend, clean, pattern, confluence, divergence, trending = _rate(
         state, 1, bar, swing, trends, slow.up_labels, now, common, p
     )
@@ -275,7 +280,7 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(state, bar, swing, state.out, state.fast.out, state.slow.out, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):

@@ -17,20 +17,23 @@ from __future__ import annotations
 import numpy as np
 
 from ftbt.compiled import compiled, inlined
-from ftbt.smc.base import NAN
 from ftbt.smc.ledger import seen_high, seen_low
 
 REASONS = 4.0
 NEVER = -(10**9)
 
 # A gap or block as its side sees it: prices of the short side are negated, see `ledger.py`.
-_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8")], align=True)
+_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8"), ("open", "i8")], align=True)
+# Two places for a zone: what may be the next one is written to the place that is not in use, and
+# `used` turns to it if it is. A processor guesses badly which ones are, and a wrong guess takes
+# longer than writing.
+_PAIR = np.dtype([("place", _ZONE, (2,)), ("used", "i8")], align=True)
 CONFLUENCE_STATE = np.dtype(
     [
         ("sweep_bar", "i8"),
-        ("gap", _ZONE),  # `bar`: the last one at which it appeared or was traded in
+        ("gap", _PAIR),  # `bar`: the last one at which it appeared or was traded in
         ("block", _ZONE),
-        ("candle", _ZONE),  # the last one against this side: the next block
+        ("candle", _PAIR),  # the last one against this side: the next block
     ],
     align=True,
 )
@@ -40,11 +43,9 @@ CONFLUENCE_STATE = np.dtype(
 def confluence_init(state):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state of one side."""
     state.sweep_bar = NEVER
-    state.gap.bar = NEVER
-    state.gap.near = NAN
+    state.gap.place[0].bar = NEVER
     state.block.bar = NEVER
-    state.block.near = NAN
-    state.candle.bar = NEVER
+    state.candle.place[0].bar = NEVER
 
 
 @inlined
@@ -58,19 +59,24 @@ def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
 @inlined
 def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
     """Note a bar that trades in *zone*; a close beyond ends it."""
-    # Chosen, not jumped over: which bars trade in a zone is hard to guess for a processor.
-    near, bar = zone.near, zone.bar
-    inside = low <= near
+    # Chosen, not jumped over, as above.
+    inside = (low <= zone.near) & (zone.open == 1)
     ends = inside & (close < zone.far)
-    zone.near = NAN if ends else near
-    zone.bar = NEVER if ends else (now if inside else bar)
+    bar = now if inside else zone.bar
+    zone.bar = NEVER if ends else bar
+    zone.open = 0 if ends else zone.open
 
 
-@compiled
-def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
+@inlined
+def _offer_zone(pair, taken, near, far, now):  # type: ignore[no-untyped-def]
+    """Let a zone that appears at this bar take the place of the one before, if it is *taken*."""
+    used = pair.used & 1
+    zone = pair.place[1 - used]
     zone.near = near
     zone.far = far
     zone.bar = now
+    zone.open = 1
+    pair.used = 1 - used if taken else used
 
 
 @inlined
@@ -82,19 +88,29 @@ def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-u
     low = seen_low(bar, sign)
     high = seen_high(bar, sign)
     close = sign * bar.close
-    _follow_zone(state.gap, low, close, now)
+    _follow_zone(state.gap.place[state.gap.used & 1], low, close, now)
     _follow_zone(state.block, low, close, now)
-    if low > before:
-        _set_zone(state.gap, low, before, now)
-    candle = state.candle
-    broken = structure.bos + structure.choch == sign and candle.bar > now - structure.break_origin
-    if broken and close >= candle.far:
-        _set_zone(state.block, candle.near, candle.far, now)
-    against = close < sign * bar.open
-    old_high, old_low, old_bar = candle.near, candle.far, candle.bar
-    candle.near = high if against else old_high
-    candle.far = low if against else old_low
-    candle.bar = now if against else old_bar
+    _offer_zone(state.gap, low > before, low, before, now)
+    if structure.bos + structure.choch == sign:
+        _take_block(state, structure, close, now)
+    _offer_zone(state.candle, close < sign * bar.open, high, low, now)
+
+
+@compiled
+def _take_block(state, structure, close, now):  # type: ignore[no-untyped-def]
+    """Make the last candle against a break upward its block, if it came after the broken swing."""
+    candle = state.candle.place[state.candle.used & 1]
+    if candle.bar > now - structure.break_origin and close >= candle.far:
+        state.block.near = candle.near
+        state.block.far = candle.far
+        state.block.bar = now
+        state.block.open = 1
+
+
+@inlined
+def gap_bar(state):  # type: ignore[no-untyped-def]
+    """Return the last bar at which the gap appeared or was traded in."""
+    return state.gap.place[state.gap.used & 1].bar
 
 
 @inlined
@@ -104,8 +120,7 @@ def reasons(state, swing, sign, bar, now, recent):  # type: ignore[no-untyped-de
     low = swing.low
     # Two distances are compared: rounding a middle would break the mirror.
     below = sign * (bar.close - low) < sign * (high - bar.close)
-    discount = (high > low) & below
-    count = 1.0 if discount else 0.0
-    count += 1.0 if now - state.sweep_bar <= recent else 0.0
-    count += 1.0 if now - state.gap.bar <= recent else 0.0
-    return count + (1.0 if now - state.block.bar <= recent else 0.0)
+    count = np.int64((high > low) & below)
+    count += np.int64(now - state.sweep_bar <= recent)
+    count += np.int64(now - gap_bar(state) <= recent)
+    return count + np.int64(now - state.block.bar <= recent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.timeframe import Timeframe
 from ftbt.smc.aggregate import AGGREGATE, aggregate_step
 from ftbt.smc.base import Concept, Inner, Records
@@ -75,7 +75,7 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     _follow(state, state.structure.swing_out, state.structure_out, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, structures, p, wide, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     row = blank(wide)
     for i in range(bars.shape[0]):

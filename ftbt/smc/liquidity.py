@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.civil_time import ZoneName
@@ -139,7 +139,7 @@ def liquidity_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(state, bar, state.swing_out, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         _follow(state, bars[i], swings[i], p, out[i])

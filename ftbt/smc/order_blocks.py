@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.candles import BAR
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
@@ -67,7 +67,7 @@ from ftbt.smc.ledger import (
     zone_bottom,
     zone_top,
 )
-from ftbt.smc.rows import blank, keep
+from ftbt.smc.rows import asks, blank, keep
 from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
 
 _RING = 512  # bars kept, a power of two
@@ -129,6 +129,10 @@ FIELDS = {
 }
 
 
+_FLIPS = ("breaker", "retested", "removed", "expired")
+_tells_flips = asks(*(name for name in FIELDS if name.startswith(_FLIPS)))
+
+
 @compiled
 def order_block_init(state, p):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state."""
@@ -168,17 +172,18 @@ def _narrow_band(book, block, p):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
+def _advance(state, sign, bar, now, flips, p):  # type: ignore[no-untyped-def]
     """Take one bar into all blocks of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
     close = sign * bar.close
     if not at_rest(book, low, close, now):
-        _walk(state, book, sign, low, close, now, p)
+        _walk(state, book, sign, low, close, now, flips, p)
 
 
 @compiled
-def _walk(state, book, sign, low, close, now, p):  # type: ignore[no-untyped-def]
+def _walk(state, book, sign, low, close, now, flips, p):  # type: ignore[no-untyped-def]
+    """Walk through the blocks of one side at a bar that changes some of them."""
     open_band(book)
     deep = low if p.mitigation == 0 else close
     kept = 0
@@ -199,7 +204,7 @@ def _walk(state, book, sign, low, close, now, p):  # type: ignore[no-untyped-def
             emit(state, MITIGATED, block, sign, now)
         if close < block.far:
             emit(state, BROKEN, block, sign, now)
-            if p.require_sweep == 0 or block.swept == 1:
+            if flips and (p.require_sweep == 0 or block.swept == 1):
                 flip(state, BREAKER, block, sign, now, p.capacity)
             continue
         _narrow_band(book, block, p)
@@ -335,18 +340,22 @@ def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar with its structure; see the module docstring for the rules."""
+def _follow(state, bar, structure, flips, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure; see the module docstring for the rules.
+
+    Without *flips* a broken block is forgotten, and `out` tells nothing of breakers.
+    """
     now = state.seen
     state.seen += 1
     state.bars[now & (_RING - 1)] = bar
     ledger_next(state)
-    # The swings to sweep are those known before this bar.
+    if flips:
+        # The swings to sweep are those known before this bar.
+        for sign in (1, -1):
+            _mark_sweep(state, sign, bar)
+            advance_flipped(state, sign, bar, False, True, now, p.max_age)
     for sign in (1, -1):
-        _mark_sweep(state, sign, bar)
-        advance_flipped(state, sign, bar, False, True, now, p.max_age)
-    for sign in (1, -1):
-        _advance(state, sign, bar, now, p)
+        _advance(state, sign, bar, now, flips, p)
     state.high = structure.high
     state.low = structure.low
     atr = wilder_step(state.atr, bar, p.baseline_length)
@@ -363,14 +372,14 @@ def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
 def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     structure_step(state.structure, bar, p, state.structure_out)
-    _follow(state, bar, state.structure_out, p, out)
+    _follow(state, bar, state.structure_out, True, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, structures, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], structures[i], p, row)
+        _follow(state, bars[i], structures[i], _tells_flips(out[i]), p, row)
         keep(row, out[i])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.timeframe import DAY_MS, HOUR_MS, WEEK_MS, WEEK_ORIGIN_MS
 from ftbt.ranges import Int
 from ftbt.smc.base import NAN, Concept, SmcLine
@@ -121,7 +121,7 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.week_low_origin = now - state.week.last_low_bar if week_known else NAN
 
 
-@compiled
+@looped
 def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):

@@ -66,6 +66,26 @@ def _keep(_: Any, row: Any, out: Any) -> Any:
     return types.void(row, out), generate
 
 
+def asks(*names: str) -> Any:
+    """Return what tells compiled code whether a record has one of the fields *names*.
+
+    The answer is a constant: what depends on it is left out by the compiler, not jumped over.
+    """
+
+    def answer(_: Any, out: Any) -> Any:
+        found = any(name in out.fields for name in names)
+
+        def generate(*__: Any) -> Any:
+            return ir.Constant(ir.IntType(1), int(found))
+
+        return types.boolean(out), generate
+
+    def plain(out: Any) -> bool:
+        return any(name in names for name in out.dtype.names)
+
+    return intrinsic(answer) if _COMPILES else plain
+
+
 _COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 # `row = blank(wide)`: a record of zeros of the type of the array *wide*, all fields float64.

@@ -30,11 +30,11 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
-from ftbt.smc.rows import blank, keep
+from ftbt.smc.rows import asks, blank, keep
 from ftbt.smc.swings import RING, SWING_STATE, SWINGS, swing_init, swing_step
 
 # One side's unbroken swing: index 0 the high (sign +1), 1 the low (sign -1).
@@ -89,6 +89,7 @@ FIELDS = {
     "strong_origin": "bars back to the strong level's bar, NaN without a trend",
     "weak_origin": "bars back to the weak level's bar, NaN without a trend",
 }
+_tells_ways = asks("strong", "weak", "strong_origin", "weak_origin")
 # What others read of it.
 BREAKS = ("bos", "choch", "trend", "break_origin", "high", "low")
 
@@ -241,18 +242,35 @@ def _since(price, now, bar):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar with its swings; see the module docstring for the rules."""
+def _take_swings(state, swing, now, p):  # type: ignore[no-untyped-def]
+    """Take newly confirmed swings, as `_update_side` does, and nothing but their levels."""
+    if swing.high_event != 0.0:
+        state.side[0].level = swing.high
+        state.side[0].bar = now - p.right
+    if swing.low_event != 0.0:
+        state.side[1].level = swing.low
+        state.side[1].bar = now - p.right
+
+
+@inlined
+def _structure_follow(state, bar, swing, ways, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings; see the module docstring for the rules.
+
+    Without *ways* the strong and the weak levels are not followed, and `out` tells nothing of them.
+    """
     now = state.count
     state.count = now + 1
     state.high[now & (RING - 1)] = bar.high
     state.low[now & (RING - 1)] = bar.low
     asked = (p.penetration > 0.0) | (p.break_displacement > 0.0)
     atr = wilder_step(state.atr, bar, p.atr_length) if asked else NAN
-    _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
-    _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
-    if state.trend != 0:
-        _extend_trend(state, bar, now)
+    if ways:
+        _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
+        _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
+        if state.trend != 0:
+            _extend_trend(state, bar, now)
+    else:
+        _take_swings(state, swing, now, p)
     out.bos = 0.0
     out.choch = 0.0
     _find_breaks(state, bar, now, atr, p, out)
@@ -275,14 +293,16 @@ def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def
 def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     swing_step(state.swing, bar, p, state.swing_out)
-    _structure_follow(state, bar, state.swing_out, p, out)
+    _structure_follow(state, bar, state.swing_out, True, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):
-        _structure_follow(state, bars[i], swings[i], p, row)
+        # A protected level is a strong one.
+        ways = _tells_ways(out[i]) or p.choch_level == 1
+        _structure_follow(state, bars[i], swings[i], ways, p, row)
         keep(row, out[i])
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.ledger import RUN, SPENT, SWEPT, TAKEN, seen_low
@@ -237,7 +237,7 @@ def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     show_targets(state, out)
 
 
-@compiled
+@looped
 def _run(state, bars, targets, taken, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     place = 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled, inlined
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 from ftbt.smc.rows import blank, keep
@@ -120,7 +120,7 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.low_label = state.low_label
 
 
-@compiled
+@looped
 def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):

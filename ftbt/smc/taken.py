@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.data.candles import Bars, frozen
 from ftbt.room import ROOM
 from ftbt.smc.base import Concept, Inner, Records
@@ -55,7 +55,7 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
     show_targets(state, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-def]
     row = blank(wide)
     count = 0
