@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ftbt.compiled import inlined, looped
 from ftbt.data.candles import BAR, Bars, frozen
-from ftbt.room import copied
+from ftbt.room import ROOM, copied
 
 AGGREGATE = np.dtype(
     [
@@ -78,7 +78,7 @@ def aggregate(
     """
     state = np.zeros(1, AGGREGATE)
     most = int(bars["time"][-1] - bars["time"][0]) // high_ms + 1 if len(bars) else 0
-    made = np.empty(most, BAR)
+    made = ROOM.table("higher bars", most, BAR)
     last = np.empty(len(bars), np.int64)
     count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, last)
     return copied(made[:count]), last

@@ -195,20 +195,36 @@ class Concept:
             fields: the outputs that are wanted of this concept, none: all of them.
         """
         found = []
-        for one in self.inner:
-            given = one.concept.usual.copy()
-            for name in one.concept.ranges.keys() & self.ranges.keys():
-                given[name] = parameters[name]
-            frame = None
-            if one.timeframe:
-                words: Any = self.ranges[one.timeframe]
-                frame = longer(words.words[int(parameters[one.timeframe][0])], base_ms)
+        for one, (given, timeframe) in zip(self.inner, self._told(parameters), strict=True):
+            frame = longer(timeframe, base_ms)
             if one.timeframe and frame is None:
                 found += [unknown(one.concept, one.fields), np.zeros(len(bars), np.int64)]
             else:
                 made = make(one.concept, given, frame, one.wanted(fields))
                 found += made if isinstance(made, tuple) else (made,)
         return found
+
+    def _told(self, parameters: Records) -> list[tuple[Records, str]]:
+        """Return parameters and timeframe ("": the own) of each inner concept."""
+        key = parameters.tobytes()
+        if key not in self._known:
+            self._known.clear()
+            self._known[key] = [self._tell(one, parameters) for one in self.inner]
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[bytes, list[tuple[Records, str]]]:
+        return {}
+
+    def _tell(self, one: Inner, parameters: Records) -> tuple[Records, str]:
+        given = one.concept.usual.copy()
+        for name in one.concept.ranges.keys() & self.ranges.keys():
+            given[name] = parameters[name]
+        given.flags.writeable = False
+        if not one.timeframe:
+            return given, ""
+        words: Any = self.ranges[one.timeframe]
+        return given, words.words[int(parameters[one.timeframe][0])]
 
     def run_over(
         self,

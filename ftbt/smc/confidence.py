@@ -31,6 +31,7 @@ from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, Inner, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
 from ftbt.smc.confluence import (
+    CANDLES,
     CONFLUENCE_STATE,
     NEVER,
     REASONS,
@@ -38,6 +39,7 @@ from ftbt.smc.confluence import (
     find_sweep,
     follow_zones,
     reasons,
+    take_candle,
 )
 from ftbt.smc.higher_structure import (
     HIGHER_STATE,
@@ -91,6 +93,7 @@ CONFIDENCE_STATE = np.dtype(
         ("out", STRUCTURE.out),
         ("count", "i8"),  # bars seen
         ("side", _SIDE, (2,)),  # 0 long, 1 short
+        ("candle", *CANDLES),
         ("unbroken_high", "f8"),  # swings before this bar
         ("unbroken_low", "f8"),
         ("high", "f8", (2,)),  # of the bars t-1 and t-2
@@ -128,6 +131,8 @@ FIELDS = {
 @compiled
 def _init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.volume_before = NAN
+    for k in range(3):
+        state.candle[k].bar = NEVER
     state.unbroken_high = NAN
     state.unbroken_low = NAN
     for k in range(2):
@@ -225,8 +230,9 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     state.unbroken_low = structure.low
     state.volume[now & (RING - 1)] = bar.volume
     _follow_swings(state, swing, now)
-    follow_zones(state.side[0].confluent, state.high[1], structure, 1, bar, now)
-    follow_zones(state.side[1].confluent, -state.low[1], structure, -1, bar, now)
+    follow_zones(state.side[0].confluent, state.candle, state.high[1], structure, 1, bar, now)
+    follow_zones(state.side[1].confluent, state.candle, -state.low[1], structure, -1, bar, now)
+    take_candle(state.candle, bar, now)
     state.high[1] = state.high[0]
     state.low[1] = state.low[0]
     state.high[0] = bar.high

@@ -17,35 +17,36 @@ from __future__ import annotations
 import numpy as np
 
 from ftbt.compiled import compiled, inlined
+from ftbt.smc.base import NAN
 from ftbt.smc.ledger import seen_high, seen_low
 
 REASONS = 4.0
 NEVER = -(10**9)
 
 # A gap or block as its side sees it: prices of the short side are negated, see `ledger.py`.
-_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8"), ("open", "i8")], align=True)
-# Two places for a zone: what may be the next one is written to the place that is not in use, and
-# `used` turns to it if it is. A processor guesses badly which ones are, and a wrong guess takes
-# longer than writing.
-_PAIR = np.dtype([("place", _ZONE, (2,)), ("used", "i8")], align=True)
+_ZONE = np.dtype([("near", "f8"), ("far", "f8"), ("bar", "i8")], align=True)
 CONFLUENCE_STATE = np.dtype(
     [
         ("sweep_bar", "i8"),
-        ("gap", _PAIR),  # `bar`: the last one at which it appeared or was traded in
+        ("gap", _ZONE),  # `bar`: the last one at which it appeared or was traded in
         ("block", _ZONE),
-        ("candle", _PAIR),  # the last one against this side: the next block
+        ("reach", "f8"),  # the price is in neither of them while it stays above this
     ],
     align=True,
 )
+# The last candles that closed down, up, and neither: the next blocks.
+CANDLES = np.dtype([("high", "f8"), ("low", "f8"), ("bar", "i8")], align=True), (3,)
 
 
 @compiled
 def confluence_init(state):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state of one side."""
     state.sweep_bar = NEVER
-    state.gap.place[0].bar = NEVER
+    state.gap.bar = NEVER
+    state.gap.near = NAN
     state.block.bar = NEVER
-    state.candle.place[0].bar = NEVER
+    state.block.near = NAN
+    state.reach = -np.inf
 
 
 @inlined
@@ -56,61 +57,65 @@ def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
     state.sweep_bar = now if sweeps else before
 
 
-@inlined
-def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
+@compiled
+def _follow_zone(state, zone, low, close, now):  # type: ignore[no-untyped-def]
     """Note a bar that trades in *zone*; a close beyond ends it."""
-    # Chosen, not jumped over, as above.
-    inside = (low <= zone.near) & (zone.open == 1)
-    ends = inside & (close < zone.far)
-    bar = now if inside else zone.bar
-    zone.bar = NEVER if ends else bar
-    zone.open = 0 if ends else zone.open
+    if low <= zone.near:
+        zone.bar = now
+        if close < zone.far:
+            zone.near = NAN
+            zone.bar = NEVER
+    if not np.isnan(zone.near):
+        state.reach = max(state.reach, zone.near)
+
+
+@compiled
+def _meet_zones(state, low, close, now):  # type: ignore[no-untyped-def]
+    state.reach = -np.inf
+    _follow_zone(state, state.gap, low, close, now)
+    _follow_zone(state, state.block, low, close, now)
 
 
 @inlined
-def _offer_zone(pair, taken, near, far, now):  # type: ignore[no-untyped-def]
-    """Let a zone that appears at this bar take the place of the one before, if it is *taken*."""
-    used = pair.used & 1
-    zone = pair.place[1 - used]
+def _set_zone(state, zone, near, far, now):  # type: ignore[no-untyped-def]
     zone.near = near
     zone.far = far
     zone.bar = now
-    zone.open = 1
-    pair.used = 1 - used if taken else used
+    state.reach = max(state.reach, near)
+
+
+@compiled
+def _take_block(state, candle, structure, sign, close, now):  # type: ignore[no-untyped-def]
+    """Make *candle* the block of a break at bar *now*, if it came after the broken swing."""
+    far = seen_low(candle, sign)
+    if candle.bar > now - structure.break_origin and close >= far:
+        _set_zone(state, state.block, seen_high(candle, sign), far, now)
 
 
 @inlined
-def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
+def follow_zones(state, candles, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
     """Take a bar with its structure into the gap and block of one side.
 
     *before* is the high of two bars ago as this side sees it, NaN where there is none.
     """
     low = seen_low(bar, sign)
-    high = seen_high(bar, sign)
     close = sign * bar.close
-    _follow_zone(state.gap.place[state.gap.used & 1], low, close, now)
-    _follow_zone(state.block, low, close, now)
-    _offer_zone(state.gap, low > before, low, before, now)
+    if low <= state.reach:
+        _meet_zones(state, low, close, now)
+    if low > before:
+        _set_zone(state, state.gap, low, before, now)
     if structure.bos + structure.choch == sign:
-        _take_block(state, structure, close, now)
-    _offer_zone(state.candle, close < sign * bar.open, high, low, now)
-
-
-@compiled
-def _take_block(state, structure, close, now):  # type: ignore[no-untyped-def]
-    """Make the last candle against a break upward its block, if it came after the broken swing."""
-    candle = state.candle.place[state.candle.used & 1]
-    if candle.bar > now - structure.break_origin and close >= candle.far:
-        state.block.near = candle.near
-        state.block.far = candle.far
-        state.block.bar = now
-        state.block.open = 1
+        _take_block(state, candles[0 if sign > 0 else 1], structure, sign, close, now)
 
 
 @inlined
-def gap_bar(state):  # type: ignore[no-untyped-def]
-    """Return the last bar at which the gap appeared or was traded in."""
-    return state.gap.place[state.gap.used & 1].bar
+def take_candle(candles, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar that may be the next block of a side."""
+    # Computed, not jumped to: no processor guesses how a bar closes.
+    candle = candles[2 - 2 * np.int64(bar.close < bar.open) - np.int64(bar.close > bar.open)]
+    candle.high = bar.high
+    candle.low = bar.low
+    candle.bar = now
 
 
 @inlined
@@ -122,5 +127,5 @@ def reasons(state, swing, sign, bar, now, recent):  # type: ignore[no-untyped-de
     below = sign * (bar.close - low) < sign * (high - bar.close)
     count = np.int64((high > low) & below)
     count += np.int64(now - state.sweep_bar <= recent)
-    count += np.int64(now - gap_bar(state) <= recent)
+    count += np.int64(now - state.gap.bar <= recent)
     return count + np.int64(now - state.block.bar <= recent)

@@ -83,12 +83,14 @@ def _take(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
     into = bar.time - period.start
     if index == 0 or into < 0 or into >= length:
         completed = _begin(period, bar, index, length, origin)
-    if bar.high > period.high:
-        period.high = bar.high
-        period.high_bar = index
-    if bar.low < period.low:
-        period.low = bar.low
-        period.low_bar = index
+    # Chosen, not jumped over: a processor guesses badly which bars go further.
+    high, high_bar, low, low_bar = period.high, period.high_bar, period.low, period.low_bar
+    higher = bar.high > high
+    lower = bar.low < low
+    period.high = bar.high if higher else high
+    period.high_bar = index if higher else high_bar
+    period.low = bar.low if lower else low
+    period.low_bar = index if lower else low_bar
     return completed
 
 

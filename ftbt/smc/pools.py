@@ -94,6 +94,7 @@ _SIDE = np.dtype(
 LIQUIDITY_FIELDS = [
     ("events", POOL_EVENT, (2 * (SIZE + 3 * NEW_POOLS + WAITING),)),
     ("n_events", "i8"),
+    ("n_taken", "i8"),  # of these events
     ("last_id", "i8"),
     ("seen", "i8"),  # bars seen
     ("side", _SIDE, (2,)),  # 0 lows, 1 highs
@@ -294,6 +295,7 @@ def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
                 margin = _distance(p.penetration, p.penetration_unit, atr, pool.level)
             if low < pool.level - margin:
                 emit_pool(state, TAKEN, pool, sign, now, NAN)
+                state.n_taken += 1
                 continue
         if kept != i:
             side.pool[kept] = pool
@@ -409,6 +411,7 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     now = state.seen
     state.seen += 1
     state.n_events = 0
+    state.n_taken = 0
     atr = wilder_step(state.atr, bar, p.baseline_length)
     _take_periods(state, bar, now, p)
     _survey(state, p)

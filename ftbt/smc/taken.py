@@ -55,17 +55,26 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
     show_targets(state, out)
 
 
+@compiled
+def _write_down(state, now, taken):  # type: ignore[no-untyped-def]
+    """Write the pools taken at bar *now* to the front of *taken*; return how many there are."""
+    count = 0
+    for k in range(state.n_events):
+        if state.events[k].kind == TAKEN:
+            taken[count].bar = now
+            taken[count].event = state.events[k]
+            count += 1
+    return count
+
+
 @looped
 def _run(state, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-def]
     row = blank(wide)
     count = 0
     for i in range(bars.shape[0]):
         pools_follow(state, bars[i], swings[i], p)
-        for k in range(state.n_events):
-            if state.events[k].kind == TAKEN:
-                taken[count].bar = i
-                taken[count].event = state.events[k]
-                count += 1
+        if state.n_taken > 0:
+            count += _write_down(state, i, taken[count:])
         show_targets(state, row)
         keep(row, out[i])
     return count
