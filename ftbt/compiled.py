@@ -97,7 +97,8 @@ def _name_records_by_content() -> None:
 _name_records_by_content()
 
 # An option of numba's that its decorator does not know by itself.
-CPUTargetOptions.noalias = CPUTargetOptions.Mapping("noalias")  # type: ignore[attr-defined]
+_TARGET: Any = CPUTargetOptions
+_TARGET.noalias = _TARGET.Mapping("noalias")
 
 # The wrapper for C pointers to a function, which numba makes by default, is used by nobody here.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
@@ -131,7 +132,7 @@ def looped(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _compiled(
-    function: Callable[P, R], inside: dict[str, Any], outside: dict[str, Any] | None = None
+    function: Callable[P, R], inside: dict[str, Any], outside: dict[str, Any]
 ) -> Callable[P, R]:
     """Compile *function*; further options: *inside*, where compiled code calls it, *outside*."""
     compiler: Any = numba.njit  # its type stubs lack some of the options

@@ -184,7 +184,7 @@ def _inner(
 
     def make(
         one: Concept, given: Records, at: Timeframe | None, wanted: tuple[str, ...]
-    ) -> tuple[Records, Records] | Records:
+    ) -> tuple[Records, NDArray[np.int64]] | Records:
         if at is None:
             return kept_line(one, bars, fingerprint, base_ms, given, None, wanted)
         above, high_bars, place = _higher_bars(bars, fingerprint, base_ms, at)
@@ -200,7 +200,7 @@ def _inner(
 
 def _higher_bars(
     bars: Bars, fingerprint: str, base_ms: int, frame: Timeframe
-) -> tuple[str, Bars, Records]:
+) -> tuple[str, Bars, NDArray[np.int64]]:
     """Return fingerprint and bars of a higher timeframe, and how many are known at each bar."""
     # The higher bars are candles like any other: whatever else looks at them is kept with them.
     above = f"{fingerprint}|{base_ms}|{frame.ms}"
@@ -209,7 +209,8 @@ def _higher_bars(
         made, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
         return made, last + 1
 
-    return above, *CACHE.get(("bars", above), make)
+    high_bars, place = CACHE.get(("bars", above), make)
+    return above, high_bars, place
 
 
 def _make_higher(

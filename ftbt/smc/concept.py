@@ -285,7 +285,7 @@ class Concept:
 def unknown(concept: Concept, fields: tuple[str, ...] = ()) -> Records:
     """Return one record of the named outputs (none: of all) of which nothing is known."""
     kind = concept.row_of(fields)
-    return np.full(len(kind), np.nan).view(kind)
+    return np.full(len(kind.names or ()), np.nan).view(kind)
 
 
 def after_unknown(concept: Concept, high_out: Records) -> Records:
