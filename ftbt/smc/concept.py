@@ -146,11 +146,12 @@ class Concept:
         field `base_ms` in their state. 0: not known.
         """
         key = (parameters.tobytes(), base_ms)
-        if key not in self._fresh:
+        state = self._fresh.get(key)
+        if state is None:
             if len(self._fresh) >= _STATES:
                 self._fresh.clear()
-            self._fresh[key] = self._make_fresh(parameters, base_ms)
-        return copied(self._fresh[key])
+            state = self._fresh[key] = self._make_fresh(parameters, base_ms)
+        return copied(state)
 
     @cached_property
     def _fresh(self) -> dict[tuple[bytes, int], Records]:
@@ -207,13 +208,15 @@ class Concept:
     def _told(self, parameters: Records) -> list[tuple[Records, str]]:
         """Return parameters and timeframe ("": the own) of each inner concept."""
         key = parameters.tobytes()
-        if key not in self._known:
-            self._known.clear()
-            self._known[key] = [self._tell(one, parameters) for one in self.inner]
-        return self._known[key]
+        told = self._told_last.get(key)
+        if told is None:
+            self._told_last.clear()
+            told = self._told_last[key] = [self._tell(one, parameters) for one in self.inner]
+        return told
 
     @cached_property
-    def _known(self) -> dict[bytes, list[tuple[Records, str]]]:
+    def _told_last(self) -> dict[bytes, list[tuple[Records, str]]]:
+        """What was said last: a search asks again and again."""
         return {}
 
     def _tell(self, one: Inner, parameters: Records) -> tuple[Records, str]:
