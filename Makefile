@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check bench calibrate docs clean
+.PHONY: help run test test-slow check bench calibrate soak docs clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(VENV)/.dev ## the benchmarks: ratios, measured in one run
 
 calibrate: $(VENV)/.dev ## whole pipelines with and without an edge: how often is each verdict right (hours)
 	$(BIN)/python -m calibration --jobs $(JOBS)
+
+soak: $(VENV)/.dev ## seven days of trading under faults and kills, compressed: is anything lost (half an hour)
+	$(BIN)/python -m soak --publish
 
 docs: $(VENV)/.dev ## rebuild the reference pages that are made from the code
 	$(BIN)/python -m docs.build

@@ -2,7 +2,7 @@
 
 Some facts already stand in the code: help texts, lines and their parameters, strategies and their
 ranges, the terms of the report. Their pages are made here, so that nothing is written twice. The
-page on calibration is made from its published figures.
+pages on calibration and soak are made from their published figures.
 `--check` writes nothing and ends with exit code 1 when a page is not what the code says today.
 """
 
@@ -12,6 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 import click
@@ -30,6 +31,7 @@ from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import find_strategy
 from ftbt.strategy.parameters import defaults_of, preset, ranges_of, tunable, warmup_bars
 from ftbt.walkforward.ledger import COLUMNS, Row
+from soak import page as soak
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -344,6 +346,14 @@ def calibration_page() -> str:
     return calibration.page(calibration.load(REFERENCE))
 
 
+# --- soak-report.md ------------------------------------------------------------------------------
+
+
+def soak_page() -> str:
+    """Return `soak-report.md`, from the published figures in `reference/`."""
+    return soak.page(soak.load(REFERENCE.parent))
+
+
 # -------------------------------------------------------------------------------------------------
 
 
@@ -364,7 +374,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
         _made("ftbt/robustness/compare_runs.py")
     ),
     "drift.md": lambda: schema.drift_page(_made("ftbt/live/drift.py")),
+    "live-files.md": lambda: schema.live_page(_made("ftbt/live/")),
     "calibration.md": calibration_page,
+    "../soak-report.md": soak_page,
 }
 
 
@@ -378,6 +390,10 @@ def stale() -> list[str]:
     return [name for name, make in PAGES.items() if differs(name, make)]
 
 
+def _shown(name: str) -> str:
+    return normpath(f"docs/reference/{name}")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or with `--check` only compare; return the exit code."""
     if list(arguments) not in ([], ["--check"]):
@@ -386,12 +402,12 @@ def main(arguments: Sequence[str]) -> int:
     old = stale()
     if arguments:
         for name in old:
-            print(f"docs/reference/{name} is stale: run `make docs`", file=sys.stderr)
+            print(f"{_shown(name)} is stale: run `make docs`", file=sys.stderr)
         return 1 if old else 0
     REFERENCE.mkdir(parents=True, exist_ok=True)
     for name in old:
         (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
-        print(f"docs/reference/{name}: made anew")
+        print(f"{_shown(name)}: made anew")
     return 0
 
 

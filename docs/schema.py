@@ -12,11 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from ftbt.deployment.model import FORMAT as DEPLOYMENT_FORMAT
 from ftbt.deployment.model import Deployment
 from ftbt.live.causes import MEANINGS, Cause
 from ftbt.live.drift import FORMAT as DRIFT_FORMAT
 from ftbt.live.drift import Drift
+from ftbt.live.journal.tables import METADATA
+from ftbt.live.period import Period
+from ftbt.live.search import KINDS
+from ftbt.live.status import Status
 from ftbt.robustness.assessment import FORMAT as ASSESSMENT_FORMAT
 from ftbt.robustness.assessment import Assessment
 from ftbt.robustness.compare_runs import RunComparison
@@ -106,6 +112,46 @@ The list is closed. The first rule that finds evidence names the cause; what no 
 {{causes}}
 """
 
+LIVE = """\
+# Files of a live session
+
+What lies in its state folder, `results/live/NAME`.
+How to look at it: `ftbt status`, `ftbt journal`, `ftbt report daily`.
+
+| file | what | who writes it |
+|---|---|---|
+| `journal.db` (`-wal`, `-shm`) | the truth: all that happened, only added to | the session |
+| `journal.db.reserve` | room that is given back when the disk is full | the session |
+| `backups/` | copies of the journal that were opened, checked and compared | the session |
+| `status.json` | this moment, see [Status](#status) | the session, each turn |
+| `session.json` | network, account and coins: where `ftbt kill` looks without a bot | the session |
+| `halt.json` | nothing may be opened: why, by whom, since when | `ftbt kill`, the guard |
+| `wishes/` | what `ftbt stop` and `ftbt resume` ask a running session for | commands |
+| `alerts.json` | what was told, so that it is not told again | the session |
+| `log.jsonl` | the log, ten older ones beside it | the session |
+
+Times are ms since 1970, UTC. JSON has no NaN: `null` where a number is undefined.
+`ftbt status --json` prints `state`, `running`, `age_s`, `halt`, `trouble` (a list of sentences) and
+`status` (below, or `null`). `ftbt report daily --json` prints a [Period](#period), with `profit`,
+`net` and `wins` added.
+
+## journal.db
+
+SQLite in WAL mode. Rows of `event`, `sent` and `outcome` are numbered without a gap and chained:
+`chain` is a hash over the row and the chain before it. Triggers refuse every change of a row.
+
+| table | column | type |
+|---|---|---|
+{tables}
+
+`event.body` is a JSON object. The kinds of events:
+
+| kind | what |
+|---|---|
+{kinds}
+
+"""
+
 _WORDS = {
     int: "whole number", float: "number or null", str: "text", bool: "true or false",
     type(None): "null", Any: "any value",
@@ -138,6 +184,17 @@ def drift_page(made: str) -> str:
     """Return `drift.md`."""
     causes = "\n".join(f"| {cause} | {MEANINGS[cause]} |" for cause in Cause)
     return _page(made, DRIFT.replace("{causes}", causes), [Drift])
+
+
+def live_page(made: str) -> str:
+    """Return `live-files.md`."""
+    tables = "\n".join(
+        f"| {table.name} | `{column.name}` | {str(column.type).lower()} |"
+        for table in METADATA.sorted_tables for column in table.columns
+    )  # fmt: skip
+    kinds = "\n".join(f"| `{kind}` | {meaning} |" for kind, meaning in KINDS.items())
+    intro = LIVE.replace("{tables}", tables).replace("{kinds}", kinds)
+    return _page(made, intro, [Status, Period])
 
 
 def _page(made: str, intro: str, roots: Sequence[type[Any]]) -> str:
@@ -182,6 +239,8 @@ def _inside(kind: Any) -> Iterator[type[Any]]:
 def type_of(kind: Any) -> str:
     """Return a type in words; classes link to their section of the page."""
     origin, inner = get_origin(kind), get_args(kind)
+    if origin is np.ndarray:
+        return "list of values"
     if origin in (Union, types.UnionType):
         words = [word for one in inner for word in type_of(one).split(" or ")]
         return " or ".join(sorted(dict.fromkeys(words), key=lambda word: word == "null"))

@@ -14,6 +14,7 @@ class Shares:
     Attributes:
         factor: part of the account's equity that each strategy sizes by.
         shrinks: whether a drawdown changes it.
+        peaks: the most that each strategy's share was worth so far, for a session that goes on.
     """
 
     def __init__(self, shares: Sequence[float], capital: float, allocation: Allocation) -> None:
@@ -22,7 +23,7 @@ class Shares:
         self._allocation = allocation
         self._shares = list(self.factor)
         self._start = [share * capital for share in self._shares]
-        self._peak = list(self._start)
+        self.peaks = list(self._start)
         self._earned = [0.0] * len(self._shares)
 
     def earn(self, sleeve: int, amount: float) -> None:
@@ -37,8 +38,8 @@ class Shares:
             for owner, book in open_books:
                 if owner == sleeve:
                     value += book.profit(book.price)
-            self._peak[sleeve] = max(self._peak[sleeve], value)
+            self.peaks[sleeve] = max(self.peaks[sleeve], value)
             scale = drawdown_scale(
-                value, self._peak[sleeve], self._allocation.cut_at, self._allocation.floor
+                value, self.peaks[sleeve], self._allocation.cut_at, self._allocation.floor
             )
             self.factor[sleeve] = share * scale

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 NAMES = (
     "alerts_file", "alert", "mute", "health_port", "health_host", "health_beyond_loopback",
-    "log_size", "log_keep", "log_level", "no_log",
+    "log_size", "log_keep", "log_level", "no_log", "heartbeat_file",
 )  # fmt: skip
 
 
@@ -29,6 +29,9 @@ def watch_options() -> Callable[[F], F]:
                      help="Set a threshold of alerts, see `ftbt alerts show`. Repeat for more."),
         click.option("--mute", multiple=True, metavar="TOPIC",
                      help="Leave out a topic of alerts. Repeat for more."),
+        click.option("--heartbeat-file", type=click.Path(path_type=Path, dir_okay=False),
+                     metavar="FILE", show_default="$FTBT_HEARTBEAT_FILE",
+                     help="A URL that is asked for every minute while the session lives."),
         click.option("--health-port", type=int, metavar="PORT",
                      help="Tell /healthz, /readyz and /metrics on this port."),
         click.option("--health-host", default="127.0.0.1", show_default=True, metavar="ADDRESS",
@@ -74,6 +77,7 @@ def watch_config(
 
     from ftbt.live.alerts import AlertSettings, load_targets  # noqa: PLC0415
     from ftbt.live.health import HealthConfig  # noqa: PLC0415
+    from ftbt.live.heartbeat import load_heartbeat  # noqa: PLC0415
     from ftbt.live.logs import NAME, LogConfig  # noqa: PLC0415
     from ftbt.live.secrets import Redactor, environment_secrets  # noqa: PLC0415
     from ftbt.live.watch import WatchConfig  # noqa: PLC0415
@@ -90,5 +94,6 @@ def watch_config(
     )  # fmt: skip
     return WatchConfig(
         deployment, network, state, redact, targets,
-        AlertSettings.parse(options["alert"], options["mute"]), health, log
+        AlertSettings.parse(options["alert"], options["mute"]), health, log,
+        heartbeat=load_heartbeat(os.environ, options["heartbeat_file"], redact),
     )  # fmt: skip

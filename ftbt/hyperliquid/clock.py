@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
-from ftbt.errors import ConfigError
+from ftbt.errors import ConfigError, FtbtError
 from ftbt.hyperliquid.rest import Rest
 
 _PROBES = 3
@@ -19,6 +20,7 @@ _PROBES = 3
 _LARGEST_SKEW_MS = 30_000
 # A computer's clock gains or loses a second or two in a day.
 _KEPT_S = 600.0
+_MOVED_S = 2.0  # of the wall clock against the monotonic one
 
 
 class MarketClock(Protocol):
@@ -44,6 +46,9 @@ class MarketClock(Protocol):
 class VenueClock:
     """The venue's wall clock, carried on by this machine's monotonic one.
 
+    So a wall clock that is set while a session runs moves neither expiries nor nonces nor bars. A
+    machine that slept has a monotonic clock that did not: both are compared, and the venue asked.
+
     Attributes:
         skew_ms: how far this machine's wall clock is ahead of the venue's.
     """
@@ -56,15 +61,17 @@ class VenueClock:
     ) -> None:
         self._rest = rest
         self._monotonic, self._wall = monotonic, wall
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
         self._base_ms, self._at, self._newest = 0.0, 0.0, 0
+        self._apart = 0.0  # of the two clocks of this machine, seconds
         self.skew_ms = 0
 
     def synchronise(self) -> None:
         """Ask the venue for its time; the quickest of three answers counts.
 
         Raises:
-            ConfigError: when this machine's clock is off by more than half a minute.
+            ConfigError: when this machine's clock is off by more than half a minute; the venue's
+                time is followed all the same.
             NetworkError, ExchangeError: no answer.
         """
         quickest = float("inf")
@@ -74,9 +81,11 @@ class VenueClock:
             ended = self._monotonic()
             if ended - began < quickest:
                 quickest = ended - began
+                wall = self._wall()
                 with self._lock:
                     self._base_ms, self._at = said + quickest * 500.0, ended
-                self.skew_ms = round(self._wall() * 1000 - said - quickest * 500.0)
+                    self._apart = wall - ended
+                self.skew_ms = round(wall * 1000 - said - quickest * 500.0)
         if abs(self.skew_ms) > _LARGEST_SKEW_MS:
             raise ConfigError(
                 f"the clock of this machine is {self.skew_ms / 1000:+.1f} s off the exchange's:"
@@ -84,19 +93,36 @@ class VenueClock:
             )
 
     def now(self) -> int:
-        """Return the venue's time, ms."""
+        """Return the venue's time, ms; it never steps back."""
+        now = self.wall()
         with self._lock:
-            now = self._base_ms + (self._monotonic() - self._at) * 1000.0
-            self._newest = max(self._newest, int(now))
+            self._newest = max(self._newest, now)
             return self._newest
+
+    def wall(self) -> int:
+        """Return the venue's time, ms, for nonces and expiries; it may be set back by the venue."""
+        with self._lock:
+            return int(self._base_ms + (self._monotonic() - self._at) * 1000.0)
 
     def saw(self, time_ms: int) -> None:
         """Do nothing: the time goes on without trades."""
 
     def refresh(self) -> None:
-        """Ask again after ten minutes."""
-        if self._monotonic() - self._at > _KEPT_S:
+        """Ask again after ten minutes, or when this machine has slept or its clock was set."""
+        moved = abs(self._wall() - self._monotonic() - self._apart) > _MOVED_S
+        if moved or self._monotonic() - self._at > _KEPT_S:
             self.synchronise()
+
+    def doubt(self) -> None:
+        """Ask again because the venue has judged a nonce or an expiry by another time.
+
+        Who comes while another asks waits for the same answer. No answer leaves the time as it was.
+        """
+        at = self._at
+        with self._asking:
+            if self._at == at:
+                with suppress(FtbtError):
+                    self.synchronise()
 
 
 class ReplayClock:

@@ -99,13 +99,15 @@ class DataHealth:
 class _Answer:
     """Rows of one coin, asked for at a time of the market; None when there was no answer.
 
-    *connection*: number of the connection that stood then, 0 for none.
+    *connection*: number of the connection that stood then, 0 for none. *checked*: the venue was
+    asked for the market's time before.
     """
 
     coin: str
     asked_at: int
     connection: int
     rows: tuple[Row, ...] | None
+    checked: bool
 
 
 class MarketData:
@@ -150,6 +152,7 @@ class MarketData:
         self._pacing = Pacing(self._options.again_s)
         self._audits: dict[str, float] = {}  # when a coin's newest bar is to be compared
         self._awaited: frozenset[str] = frozenset()
+        self._jumped: set[str] = set()  # coins of which a candle too far ahead was told
         self._ending = threading.Event()
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
@@ -321,19 +324,41 @@ class MarketData:
             self._connection = 0
             for builder in self._builders.values():
                 builder.broken()
-        elif message.channel == "trades":
-            self._see_trades(message)
-        elif message.channel == "candle":
-            self._see_candle(message)
+        else:
+            try:
+                self._see(message)
+            except FtbtError:
+                self._distrust()
+
+    def _distrust(self) -> None:
+        """Take no bar from the stream before REST has told it: what came can't be true."""
+        self._unread += 1
+        for builder in self._builders.values():
+            builder.broken()
+
+    def _see(self, frame: Frame) -> None:
+        if frame.channel == "trades":
+            self._see_trades(frame)
+        elif frame.channel == "candle":
+            self._see_candle(frame)
 
     def _see_trades(self, frame: Frame) -> None:
         trades = Node(frame.data, "trades").items()
-        self._clock.saw(max((trade.whole("time") for trade in trades), default=0))
+        newest = max((trade.whole("time") for trade in trades), default=0)
+        if newest < max(b.next_open for b in self._builders.values()) + 2 * self.timeframe.ms:
+            self._clock.saw(newest)
+        elif newest > self._clock.now():
+            self._jumped.update(self._builders)  # REST has to say first what time it is
 
     def _see_candle(self, frame: Frame) -> None:
         row = Row.read(Node(frame.data, "candle"))
         builder = self._builders.get(row.coin)
         if builder is None or row.interval != self._interval:
+            return
+        if row.opened > builder.next_open + self.timeframe.ms:
+            # Bars are missing before it, or its time is wrong: REST knows which.
+            builder.broken()
+            self._jumped.add(row.coin)
             return
         self._clock.saw(row.opened)  # what has begun is not in the future
         for bar in builder.frame(row, frame.received):
@@ -347,12 +372,20 @@ class MarketData:
         if answer.rows is None:
             self._unread += 1  # proves nothing; it is asked again when due
             return
+        if answer.checked:
+            self._jumped.discard(coin)
+        try:
+            self._take_rows(coin, answer, answer.rows)
+        except FtbtError:
+            self._distrust()
+
+    def _take_rows(self, coin: str, answer: _Answer, rows: tuple[Row, ...]) -> None:
         builder = self._builders[coin]
         # What has begun is not in the future: after an outage this tells how old bars are.
-        self._clock.saw(max((row.opened for row in answer.rows), default=0))
-        self.revised += builder.revisions(answer.rows, answer.asked_at)
+        self._clock.saw(max((row.opened for row in rows), default=0))
+        self.revised += builder.revisions(rows, answer.asked_at)
         unbroken = self.connected and answer.connection == self._connection
-        for bar in builder.rows(answer.rows, answer.asked_at, time.monotonic(), unbroken=unbroken):
+        for bar in builder.rows(rows, answer.asked_at, time.monotonic(), unbroken=unbroken):
             self._flat += bar.source is Source.FLAT
             self._barrier.add(bar)
 
@@ -360,6 +393,7 @@ class MarketData:
         """Ask REST for what the stream does not tell, and whether it told the truth."""
         now, moment = self._clock.now(), time.monotonic()
         due = [c for c, b in self._builders.items() if b.due(now, self._options.grace_ms)]
+        due += [coin for coin in self._jumped if coin not in due]
         self._awaited = frozenset(due)
         for coin in self.coins:
             audit = moment >= self._audits.get(coin, math.inf)
@@ -391,8 +425,13 @@ class MarketData:
     def _read(self, coin: str) -> _Answer:
         builder, connection = self._builders[coin], self._connection
         asked_at = self._clock.now()
-        begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
         rows: tuple[Row, ...] | None = None
+        checked = False
         with suppress(FtbtError):
+            checked = coin in self._jumped
+            if checked:  # a replay may really be further than any frame has told
+                self._clock.saw(self._once.book_time(coin))
+                asked_at = self._clock.now()
+            begin = min(builder.next_open, asked_at) - 2 * self.timeframe.ms
             rows = self._once.candles(coin, self._interval, begin, asked_at)
-        return _Answer(coin, asked_at, connection, rows)
+        return _Answer(coin, asked_at, connection, rows, checked)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from ftbt.data.timeframe import MINUTE_MS
 from ftbt.errors import InputError, did_you_mean
 from ftbt.hyperliquid.answers import Node
 
@@ -315,10 +316,24 @@ class Funding:
         delta = row.at("delta")
         return cls(delta.text("coin"), row.whole("time"), delta.number("usdc"))
 
+    @classmethod
+    def heard(cls, said: Node) -> Funding:
+        """Return the payment of a frame of the channel `user`."""
+        return cls(said.text("coin"), said.whole("time"), said.number("usdc"))
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells this payment from all others, to the minute: who tells it may round."""
+        return round(self.time / MINUTE_MS), self.coin
+
 
 def _cloid(row: Node) -> str | None:
     found = row.maybe_text("cloid")
     return None if found is None else found.lower()
+
+
+_LATEST_MS = 10**13  # the year 2286
+_MOST_TRADES = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,4 +369,6 @@ class Row:
         inside = 0.0 < made.low <= min(made.open, made.close)
         if not inside or made.high < max(made.open, made.close) or made.volume < 0:
             raise row.wrong("a candle whose low and high enclose open and close")
+        if not (0 < made.opened < made.closes < _LATEST_MS and 0 <= made.trades < _MOST_TRADES):
+            raise row.wrong("a candle with times in ms and a count of trades")
         return made

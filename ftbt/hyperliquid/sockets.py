@@ -257,7 +257,7 @@ class Socket:
     def _read(self, raw: str | bytes, received: float) -> Frame | None:
         try:
             message = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # a greeting in plain text
         if not isinstance(message, dict) or not isinstance(message.get("channel"), str):
             self._errors, self._last_error = self._errors + 1, "a frame without a channel"

@@ -29,6 +29,14 @@ def order_body(working: Working, book: LiveBook) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def moved_body(working: Working) -> dict[str, Any]:
+    """Return what is kept of an order that stands for something else than before."""
+    return {
+        "order": working.number, "price": _json(working.price), "limit": _json(working.limit),
+        "triggered": working.triggered,
+    }  # fmt: skip
+
+
 def _json(number: float) -> float | None:
     return number if number == number else None
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ftbt.data.files import atomic_write
-from ftbt.errors import InputError, StateLocked, StorageError
+from ftbt.errors import InputError, StorageError
 from ftbt.live.journal.database import BACKUPS
 from ftbt.live.journal.writer import lock_of
-from ftbt.live.locks import hold
+from ftbt.live.locks import is_held
 
 JOURNAL = "journal.db"
 STATUS = "status.json"
@@ -121,11 +121,7 @@ def done(state: Path, what: Wish) -> None:
 
 def runs(state: Path) -> bool:
     """Tell whether a bot runs in *state*: its journal is taken."""
-    try:
-        hold(lock_of(state / JOURNAL), "").release()
-    except StateLocked:
-        return True
-    return False
+    return is_held(lock_of(state / JOURNAL))
 
 
 def read_status(state: Path) -> dict[str, Any] | None:

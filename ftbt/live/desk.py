@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ftbt.backtest.account_limits import AccountLimits
-from ftbt.backtest.book import Book
+from ftbt.backtest.book import NOBODY, Book
 from ftbt.backtest.desk import Desk, to_entry
 from ftbt.backtest.result import Role, Status
 from ftbt.backtest.settings import Settings
@@ -26,6 +26,7 @@ class LiveDesk(Desk):
     Args:
         settings, limits, notify, commission: as `Desk`.
         made, ended: called with each order that is made, and that has ended without filling.
+        earned: called with the number of a strategy and what it has gained by a fill or a payment.
     """
 
     def __init__(
@@ -36,9 +37,16 @@ class LiveDesk(Desk):
         commission: Callable[[Any], Any],
         made: Callable[[Working], None],
         ended: Callable[[Working], None],
+        earned: Callable[[int, float], None],
     ) -> None:
         super().__init__(settings, limits, notify, commission)
-        self._made, self._ended = made, ended
+        self._made, self._ended, self._earned = made, ended, earned
+
+    def pay(self, book: Book, paid: float) -> None:
+        """See `Desk.pay`."""
+        super().pay(book, paid)
+        if book.owner != NOBODY:
+            self._earned(book.owner, -paid)
 
     def enlist(self, working: Working) -> None:
         """See `Desk.enlist`."""
@@ -55,7 +63,9 @@ class LiveDesk(Desk):
     ) -> None:
         """Book a fill of *working*, maybe of a part of it, and settle what hangs on it."""
         slippage = 0.0 if maker else size * price * slip(working, price)
+        before = self.cash
         self.book_fill(book, working, size, price, fee, slippage, maker)
+        self._earned(working.sleeve, self.cash - before)
         working.filled = nearest_size(working.filled + size, book.decimals)
         working.remaining = max(0.0, nearest_size(working.remaining - size, book.decimals))
         if working.status == Status.OPEN:

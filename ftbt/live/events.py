@@ -17,6 +17,7 @@ from ftbt.hyperliquid.account import Truth
 from ftbt.hyperliquid.outcomes import Outcome, Reason, State
 from ftbt.hyperliquid.records import ZERO, Fill, Funding, OrderReport, OrderState
 from ftbt.hyperliquid.resolving import Patience
+from ftbt.live.bodies import moved_body
 from ftbt.live.book import LiveBook
 from ftbt.live.desk import LiveDesk, slip
 from ftbt.live.dispatch import Cancel, Done, Look, unknown
@@ -37,6 +38,7 @@ SIGNER = "agent"
 # The exchange may take our signature again: after so long an entry finds out.
 _SIGNER_S = 10.0
 DOWN = "account stream"
+BAD_TRIGGER = "badTriggerPxRejected"
 
 Note = Callable[[str, Mapping[str, Any], str], None]
 
@@ -67,6 +69,7 @@ class Events:
         self.trouble: dict[str, str] = {}  # why no position may be opened: what -> sentence
         self.account_equity: Decimal | None = None
         self.liquidation: dict[str, float] = {}  # price by coin, as of the last truth
+        self.strangers = 0  # orders and positions in the account that are none of ours
         self.fills = 0
         self._told: dict[tuple[int, str, int], None] = {}
         self._paid: set[tuple[int, str]] = set()
@@ -193,9 +196,9 @@ class Events:
     def funding(self, paid: Funding) -> None:
         """Book a payment of funding, once."""
         book = self.books.get(paid.coin)
-        if book is None or (paid.time, paid.coin) in self._paid:
+        if book is None or paid.key in self._paid:
             return
-        self._paid.add((paid.time, paid.coin))
+        self._paid.add(paid.key)
         amount = -float(paid.amount)
         self.desk.pay(book, amount)
         self.note("funding", {"time": paid.time, "paid": amount}, paid.coin)
@@ -320,7 +323,9 @@ class Events:
         if reason is Reason.REDUCE_ONLY:
             self.reconcile()  # the exchange has no position: what closed it is not told yet
         elif leg.kind is Leg.STOP or leg.kind is Leg.GUARD:
-            hopeless = failures >= MOST_STOPS and not self.sync.protected(working)
+            # What did not get through is sent again for as long as the guard lets it.
+            own = reason not in _NOT_ITS_FAULT and failures >= MOST_STOPS
+            hopeless = own and not self.sync.protected(working)
             if (reason is Reason.BAD_TRIGGER or hopeless) and book.size and leg.kind is Leg.STOP:
                 self.sync.leave(book, working)
         elif leg.kind is Leg.TARGET and reason not in _NOT_ITS_FAULT:
@@ -334,9 +339,16 @@ class Events:
             self._never_came(leg)
         elif reason is Reason.NO_MATCH:
             self.sync.failed(working, leg.kind)
+        elif reason is Reason.BAD_TRIGGER and not working.triggered:
+            self._woken(leg)
         elif working.status == Status.OPEN and not working.filled:
             status = Status.MARGIN if reason is Reason.MARGIN else Status.REJECTED
             self.desk.end(book, working, status)
+
+    def _woken(self, leg: Placed) -> None:
+        """Let a stop go out at once: the market was there first. The model takes the open then."""
+        leg.working.triggered = True
+        self.note("moved", moved_body(leg.working), leg.coin)
 
     # --- look-ups and reports ---------------------------------------------------------------------
 
@@ -393,7 +405,10 @@ class Events:
     def _over_early(self, leg: Placed, report: OrderReport) -> None:
         leg.dropped = True
         working = leg.working
-        if leg.kind is Leg.ENTRY and working.kind != Kind.MARKET:
+        reached = report.status == BAD_TRIGGER and not working.triggered
+        if leg.kind is Leg.ENTRY and reached:
+            self._woken(leg)
+        elif leg.kind is Leg.ENTRY and working.kind != Kind.MARKET:
             self.sync.withdrawn.setdefault(working.number, Status.CANCELLED)
         # What is left of a reduce-only order says nothing about its fills.
         known = leg.kind is Leg.ENTRY and not leg.closes
@@ -409,6 +424,8 @@ class Events:
             for coin, one in truth.state.positions.items()
             if one.liquidation is not None and coin in self.books
         }
+        self.strangers = sum(not self.sync.cloids.owns(order.cloid) for order in truth.orders)
+        self.strangers += sum(coin not in self.books for coin in truth.state.positions)
         if truth.heard:
             self.calm(DOWN, "the account's stream is back")
         self._comparison.run(truth)

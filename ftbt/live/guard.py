@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Literal
 
 from ftbt.errors import ConfigError
+from ftbt.hyperliquid.outcomes import Reason, reason_of
 from ftbt.live.broker import LiveBroker
+from ftbt.live.legs import Leg
 
 _RANGES = {
     "stale_bars": (1.1, 100.0),
@@ -49,8 +51,8 @@ class GuardLimits:
         slippage: mean of the last three fills at the market, fraction of the price: degraded until
             resumed.
         funding_hour: rate of one payment, fraction of the position: degraded for that hour.
-        liquidation: distance of the liquidation price from the market, fraction: critical when no
-            stop comes before it, degraded else.
+        liquidation: distance of the liquidation price from the market, fraction of the market's:
+            critical when no stop comes before it, degraded else.
         unprotected_bars: bars' lengths that a position may be without its stop: critical.
         skew_s: our clock against the exchange's, seconds: degraded.
         equity_gap: what the account lacks against our books, fraction: degraded.
@@ -93,6 +95,11 @@ class Trip:
     text: str
 
 
+def _said_no(text: str) -> bool:
+    """Tell whether the exchange has refused: what was lost on the way says nothing of orders."""
+    return text != "dry run" and reason_of(text) is not Reason.LOST
+
+
 class Guard:
     """Looks at a session once a turn.
 
@@ -116,8 +123,9 @@ class Guard:
 
     def saw(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         """Take notice of an event of the session."""
-        if kind == "refused" and body.get("text") != "dry run":
-            self._refused += 1
+        # An entry and its guard are refused together, and count once.
+        if kind == "refused" and body.get("leg") != Leg.GUARD:
+            self._refused += _said_no(str(body.get("text")))
         elif kind == "fill":
             self._refused = 0
             if not body["maker"]:
@@ -134,9 +142,14 @@ class Guard:
         if notional > 0.0:
             self._funded[coin] = (abs(paid) / notional, time.monotonic())
 
-    def look(self, skew_ms: int) -> list[Trip]:
-        """Return what is wrong now; what was only degraded and is over is taken back."""
-        found = [*self._data(), *self._account(), *self._positions()]
+    def look(self, skew_ms: int, awaited: Collection[str] = ()) -> list[Trip]:
+        """Return what is wrong now; what was only degraded and is over is taken back.
+
+        Args:
+            skew_ms: our clock against the exchange's.
+            awaited: coins whose bar all others wait for.
+        """
+        found = [*self._data(awaited), *self._account(), *self._positions()]
         if abs(skew_ms) > self.limits.skew_s * 1000.0:
             text = f"our clock is {skew_ms / 1000.0:+.1f} s off the exchange's"
             found.append(Trip(Level.DEGRADED, "clock", text))
@@ -150,14 +163,16 @@ class Guard:
         self._raised = now
         return found
 
-    def _data(self) -> list[Trip]:
+    def _data(self, awaited: Collection[str]) -> list[Trip]:
         moment = time.monotonic()
         if self._broker.decided_bar != self._bar:
             self._bar, self._bar_at = self._broker.decided_bar, moment
         waited = (moment - self._bar_at) / self._step
         if self._replay or waited <= self.limits.stale_bars:
             return []
-        return [Trip(Level.DEGRADED, "stale data", f"no new bar for {waited:.1f} bars")]
+        whose = f": {', '.join(sorted(awaited))} has none" if awaited else ""
+        text = f"no new bar for {waited:.1f} bars{whose}"
+        return [Trip(Level.DEGRADED, "stale data", text)]
 
     def _account(self) -> list[Trip]:
         found = []
@@ -193,7 +208,7 @@ class Guard:
             book = self._broker.coins[coin]
             if not book.size or not book.price > 0.0:
                 continue
-            distance = abs(book.price / level - 1.0)
+            distance = abs(1.0 - level / book.price)
             if distance > self.limits.liquidation:
                 continue
             side = 1.0 if book.size > 0 else -1.0

@@ -23,8 +23,9 @@ from ftbt.live.vitals import COUNTERS, MEANINGS
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _EXTRA_COUNTERS = frozenset(
-    ("alerts_sent", "alerts_failed", "alerts_dropped", "alerts_held", "alerts_repeated", "log_lost")
-)
+    ("alerts_sent", "alerts_failed", "alerts_dropped", "alerts_held", "alerts_repeated", "log_lost",
+     "heartbeats")
+)  # fmt: skip
 _EXTRA = {
     "alerts_sent": "alerts that arrived", "alerts_failed": "alerts that did not arrive",
     "alerts_dropped": "alerts that found no room to wait",
@@ -33,6 +34,7 @@ _EXTRA = {
     "alerts_waiting": "alerts that wait to be sent",
     "alerts_failing": "targets whose newest alert did not arrive",
     "log_lost": "records of the log that could not be written",
+    "heartbeats": "signs of life that the monitor outside has taken",
 }  # fmt: skip
 
 

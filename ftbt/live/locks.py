@@ -5,6 +5,7 @@ The operating system gives a lock back when its process ends, however it ends.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -35,6 +36,36 @@ def hold(path: Path, taken: str, patience_s: float = 0.0) -> FileLock:
     except OSError as error:
         raise StorageError(f"cannot lock {path}: {error.strerror or error}") from error
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a process has the lock file *path*; nothing is made or written for it.
+
+    Raises:
+        StorageError: it can't be opened.
+    """
+    if os.name == "nt":
+        return path.exists() and _is_taken(path)
+    import fcntl  # noqa: PLC0415 - not there on Windows
+
+    try:
+        with path.open("rb") as file:  # who may only read the folder may ask as well
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise StorageError(f"cannot look at {path}: {error.strerror or error}") from error
+    return False
+
+
+def _is_taken(path: Path) -> bool:
+    try:
+        hold(path, "").release()
+    except StateLocked:
+        return True
+    return False
 
 
 def hold_key(signer: str, network: str, folder: Path | None = None) -> FileLock:

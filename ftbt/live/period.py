@@ -37,8 +37,10 @@ class Band:
     """Closed trades whose confidence lay in a range.
 
     Attributes:
-        low, high: of the confidence; `high` excluded, but for 100.
-        trades, wins: how many; net: of all, quote currency; r: mean of net / initial risk.
+        low, high: of the confidence; the upper end excluded, but for 100.
+        trades, wins: how many.
+        net: of all, quote currency.
+        r: mean of net / initial risk.
     """
 
     low: float
@@ -72,7 +74,10 @@ class Used:
     """How much of a limit is used at the end.
 
     Attributes:
-        name: of the limit in words; value: now; limit: at most; most: in the period, where known.
+        name: of the limit in words.
+        value: now.
+        limit: at most.
+        share: both are fractions of the equity, else they are counts.
     """
 
     name: str
@@ -104,20 +109,24 @@ class Period:
     """What happened.
 
     Attributes:
-        kind: daily or weekly; start_ms, end_ms: of it, end excluded; until_ms: what is known ends
-            there.
+        kind: daily or weekly.
+        start_ms, end_ms: of it, end excluded.
+        until_ms: what is known ends there.
         deployment, network, strategies, symbols, timeframe: of the session.
-        begin, end: equity; profit includes what is open, net only what was closed.
+        begin, end: equity; `profit`, their difference, includes what is open.
         drawdown: largest fall of the equity at closes of bars, fraction <= 0.
-        trades: TRADE records that closed; wins: of them; net: their sum.
+        trades: TRADE records that closed, an object each; `wins` counts, `net` adds them up.
         fees, funding: that were paid, of all fills.
-        slippage: paid beyond the meant price, quote currency, and by role.
+        slippage: beyond the meant price, by role.
+        expected_fees: what the back-test's rates would have been.
         bands: by confidence.
         limits: used.
-        refused: setups that were not taken, by reason; said_no: orders, in the exchange's words.
+        refused: setups that were not taken, by reason: how often.
+        said_no: refused orders, in the exchange's words: how often.
         trouble: alarms and errors, in words, with how often.
         uptime: of the process.
-        time, equity: at closes of bars, shape (n,).
+        time: opens of the bars, ms, shape (n,).
+        equity: at their closes, shape (n,).
         notes: what must be known beside it.
     """
 

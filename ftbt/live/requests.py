@@ -12,6 +12,8 @@ from ftbt.hyperliquid.orders import OrderRequest, Tif, Trigger
 from ftbt.hyperliquid.records import Asset
 from ftbt.live.legs import Leg, Placed
 
+_LIMITED = (Kind.STOP_LIMIT, Kind.TRAIL_LIMIT)
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -37,9 +39,16 @@ def bounded(price: float, is_buy: bool, fraction: float, asset: Asset) -> Decima
 
 def price_of(leg: Leg, working: Working, asset: Asset) -> Decimal:
     """Return the price that a leg of *working* stands for; 0 for one that trades at any."""
-    if leg is Leg.EXIT or (leg is Leg.ENTRY and working.kind == Kind.MARKET):
+    if leg is Leg.EXIT or (leg is Leg.ENTRY and at_market(working)):
         return Decimal(0)
-    return wire.decimal_price(working.price, asset.size_decimals)
+    price = working.limit if leg is Leg.ENTRY and working.triggered else working.price
+    return wire.decimal_price(price, asset.size_decimals)
+
+
+def at_market(working: Working) -> bool:
+    """Tell whether an order trades at any price: a stop does so once its trigger has traded."""
+    woken = working.triggered and working.kind not in _LIMITED
+    return working.kind == Kind.MARKET or woken
 
 
 def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, missed: int) -> OrderRequest:
@@ -62,12 +71,12 @@ def request(leg: Placed, asset: Asset, bounds: Bounds, market: float, missed: in
         wake = Trigger(leg.price, stop=True)
         return OrderRequest(asset, buy, price, leg.size, leg.cloid, trigger=wake, reduce_only=True)
     closes = leg.closes
-    if working.kind == Kind.MARKET:
+    if at_market(working):
         price = bounded(market, buy, bounds.exit if leg.closing else bounds.entry, asset)
         return OrderRequest(asset, buy, price, leg.size, leg.cloid, Tif.IOC, reduce_only=closes)
-    if not working.is_stop_kind:
+    if working.triggered or not working.is_stop_kind:
         return OrderRequest(asset, buy, leg.price, leg.size, leg.cloid, reduce_only=closes)
-    limited = working.limit != working.price
+    limited = working.kind in _LIMITED
     wake = Trigger(leg.price, stop=True, market=not limited)
     price = (
         wire.decimal_price(working.limit, asset.size_decimals)

@@ -125,7 +125,8 @@ class Restoring:
             self.broker.sync.withdrawn[int(body["order"])] = Status(int(body["status"]))
         elif event.kind == "moved":
             working = self.broker.desk.orders[int(body["order"]) - 1]
-            working.price, working.limit = float(body["price"]), float(body["limit"])
+            working.price, working.limit = _number(body["price"]), _number(body["limit"])
+            working.triggered = bool(body["triggered"])
         elif event.kind == "funding":
             self.newest_payment = max(self.newest_payment, int(body["time"]))
             paid = Funding(event.coin, int(body["time"]), Decimal(repr(-float(body["paid"]))))
@@ -136,6 +137,7 @@ class Restoring:
             self.broker.limits.reset_breaker()
         elif event.kind == "equity":
             self.broker.limits.restore(body["limits"])
+            self.broker.shares.peaks = body["peaks"]
 
     def _book(self, event: Event) -> LiveBook:
         book = self.broker.coins.get(event.coin)
@@ -241,6 +243,8 @@ class Restoring:
         self.broker.sync.attempts[working.number, kind] = int(body["attempt"])
         if kind is Leg.ENTRY:
             self.broker.sync.entered[working.number] += 1
+            for before in self.broker.legs.of(working, kind):
+                before.to(Stage.OVER)  # only then another one is sent
         leg = Placed(
             body["cloid"], kind, working, book.coin, working.side > 0,
             Decimal(body["price"]), Decimal(body["size"]),

@@ -14,11 +14,33 @@ from ftbt.live.journal import Event, JournalReader
 from ftbt.live.words import decision_text, event_text
 
 # What a session may note; a journal need not have any of a kind.
-KINDS = frozenset(
-    ("session", "decision", "order", "leg", "fill", "end", "withdraw", "moved", "trade", "refusal",
-     "refused", "equity", "funding", "foreign", "alarm", "critical", "error", "orphan", "note",
-     "reset", "stop", "journal")
-)  # fmt: skip
+KINDS: Mapping[str, str] = {
+    "session": "a process has begun to trade: who, where, what, with which settings and versions",
+    "decision": "a strategy has seen a setup, or left one: prices, confidence with its factors,"
+    " what refused it",
+    "order": "an order that a strategy has made",
+    "leg": "what goes to the exchange for an order: client id, price, size, attempt",
+    "fill": "what the exchange says has filled",
+    "end": "an order has ended without filling (any more)",
+    "withdraw": "an entry is to be taken back",
+    "moved": "an order stands for another price, or its trigger was reached",
+    "trade": "a trade has closed: a row of the trades table",
+    "refusal": "an order that was not sent, and why",
+    "refused": "an order that the exchange refused, in its words",
+    "equity": "a bar has closed: equity, cash, what the limits remember",
+    "funding": "a payment of funding",
+    "foreign": "a part of a position that is somebody else's",
+    "alarm": "trouble: nothing is opened until it is over",
+    "critical": "the guard has ended the session",
+    "error": "something that could not be done",
+    "orphan": "an order of ours that stands for nothing, and is cancelled",
+    "note": "what a person may want to know",
+    "reset": "somebody has resumed after a halt or a breaker",
+    "stop": "a session has ended on purpose",
+    "journal": "the journal itself: made, opened, upgraded, backed up, recovered",
+    "alert": "an alert that did not arrive",
+    "deadman": "the venue's dead man's switch was switched on or off",
+}
 # Under these names the bodies of events have the number of an order.
 _ORDER_KEYS = ("order", "number", "parent")
 
@@ -63,7 +85,7 @@ def check_kinds(reader: JournalReader, kinds: Sequence[str]) -> None:
         InputError: no session notes such a kind; with the nearest.
     """
     strange = [kind for kind in kinds if kind not in KINDS]
-    known = KINDS | set(reader.summary().events) if strange else KINDS
+    known = set(KINDS) | set(reader.summary().events) if strange else KINDS
     for kind in strange:
         if kind not in known:
             names = ", ".join(sorted(known))
@@ -150,6 +172,10 @@ def _session(body: Mapping[str, Any]) -> str:
     return f"begins: {names} on {coins} {body['timeframe']}, {body['network']}, pid {body['pid']}"
 
 
+def _switch(body: Mapping[str, Any]) -> str:
+    return f"dead man's switch of the venue {'on' if body['armed'] else 'off'}"
+
+
 def _stop(body: Mapping[str, Any]) -> str:
     held = ", ".join(f"{size:+g} {coin}" for coin, size in body["positions"].items())
     return f"ends with {held or 'no position'}"
@@ -161,7 +187,7 @@ def _funding(body: Mapping[str, Any]) -> str:
 
 _TOLD: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "order": _order, "leg": _leg, "end": _end, "equity": _equity, "session": _session,
-    "stop": _stop, "funding": _funding,
+    "stop": _stop, "deadman": _switch, "funding": _funding,
 }  # fmt: skip
 
 

@@ -156,7 +156,7 @@ class Sync:
         """Tell whether an entry is not tried any more; what closes always is."""
         tried = self.entered[working.number]
         if working.kind != Kind.MARKET:
-            return tried > 0
+            return tried > working.triggered  # a trigger that came too late is no attempt
         # One for a close goes out at the end of its bar.
         last = working.bar + (working.order.exectype == Order.Close)
         return opens and (book.bar > last or tried >= MOST_ENTRIES)
@@ -183,7 +183,7 @@ class Sync:
         asset = self.assets[book.coin]
         bound = bounded(stop.price, stop.side > 0, self.bounds.stop, asset)
         enough = bound * self._size(book, working.remaining) >= MIN_NOTIONAL
-        return enough and not working.is_stop_kind
+        return enough and (working.triggered or not working.is_stop_kind)
 
     def _stop(self, book: LiveBook, working: Working) -> None:
         if self.covered(book, working) or not self._due(working, Leg.STOP):

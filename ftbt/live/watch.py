@@ -24,6 +24,7 @@ from ftbt.live.alerts import AlertConfig, Alerts, AlertSettings, Target
 from ftbt.live.alerts.channel import PATIENCE
 from ftbt.live.alerts.limiter import ALERTS
 from ftbt.live.health import HealthConfig, HealthServer
+from ftbt.live.heartbeat import Heartbeat
 from ftbt.live.logs import LogConfig, StructuredLog
 from ftbt.live.runner import LiveRun
 from ftbt.live.secrets import Redactor
@@ -47,6 +48,7 @@ class WatchConfig:
         bell: see `AlertConfig`.
         patience: attempts for each alert and target.
         environment: of the service manager.
+        heartbeat: a sign of life for something outside; None: nowhere.
     """
 
     deployment: str
@@ -60,6 +62,7 @@ class WatchConfig:
     bell: TextIO | None = None
     patience: Retry = PATIENCE
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    heartbeat: Heartbeat | None = None
 
 
 class Watch:
@@ -80,6 +83,7 @@ class Watch:
     def __init__(self, config: WatchConfig) -> None:
         self.note: Callable[[Mapping[str, Any]], object] = lambda _: None
         self._closing = ExitStack()
+        self._heartbeat = config.heartbeat
         self._log: StructuredLog | None = None
         self.health: HealthServer | None = None
         with ExitStack() as opening:
@@ -88,13 +92,16 @@ class Watch:
                 opening.callback(self._log.close)
             told = AlertConfig(
                 config.deployment, config.network, config.targets, config.alerts,
-                config.state / ALERTS, config.patience, config.bell,
+                config.state / ALERTS, config.patience, config.bell, self._heartbeat_trouble,
             )  # fmt: skip
             if config.health is not None:
                 self.health = HealthServer(config.health, self.figures)
                 opening.callback(self.health.close)
             self._manager = ServiceManager(config.environment)
             opening.callback(self._manager.close)
+            if self._heartbeat is not None:
+                self._heartbeat.start()
+                opening.callback(self._heartbeat.close)
             self.alerts = Alerts(told, config.redact)
             opening.callback(self.alerts.close)
             self._closing = opening.pop_all()
@@ -117,6 +124,8 @@ class Watch:
         if self.health is not None:
             self.health.show(status)
         self._manager.show(status)
+        if self._heartbeat is not None:
+            self._heartbeat.show(status)
         self.alerts.show(status)
         if self._log is not None:
             self._log.show(status)
@@ -128,6 +137,9 @@ class Watch:
         self.alerts.failed(error)
         if self._log is not None:
             self._log.failed(error)
+
+    def _heartbeat_trouble(self) -> str:
+        return "" if self._heartbeat is None else self._heartbeat.trouble
 
     # --- figures and end --------------------------------------------------------------------------
 
@@ -142,6 +154,7 @@ class Watch:
             "alerts_held": found.held, "alerts_repeated": found.repeated,
             "alerts_waiting": sum(one.waiting for one in channels) + found.waiting,
             "alerts_failing": sum(bool(one.trouble) for one in channels),
+            "heartbeats": 0 if self._heartbeat is None else self._heartbeat.sent,
             "log_lost": 0 if self._log is None else self._log.lost,
         }  # fmt: skip
 

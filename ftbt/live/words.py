@@ -7,6 +7,8 @@ from typing import Any
 
 from ftbt.backtest.result import TRADE, ExitReason
 from ftbt.backtest.result import Status as OrderStatus
+from ftbt.data.timeframe import show_ms
+from ftbt.hyperliquid.bars import Revision
 from ftbt.live.book import LiveBook
 from ftbt.strategy.records import CANCEL, ENTER, EXIT, REFUSAL_WORDS, Refusal
 
@@ -102,3 +104,15 @@ def held_text(book: LiveBook) -> str:
     waiting = [w for w in book.children() if w.status == OrderStatus.OPEN and w.remaining]
     ends = [f"{'stop' if w.is_stop_kind else 'target'} {w.price:g}" for w in waiting]
     return f"{book.coin} {book.size:+g} at {book.position.price:g}, {', '.join(ends) or 'no stop'}"
+
+
+def revised_text(one: Revision) -> str:
+    """Return what has become of a bar that was decided on."""
+    changes = [
+        f"{name} {given:g}, now {now:g}"
+        for name in ("open", "high", "low", "close", "volume")
+        if (given := getattr(one.given, name)) != (now := getattr(one.now, name))
+    ]
+    return (
+        f"the bar of {show_ms(one.given.opened)} was another one afterwards: {'; '.join(changes)}"
+    )

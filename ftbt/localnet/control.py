@@ -65,6 +65,7 @@ class Control:
             "/revoke": self._revoke,
             "/sub-account": self._sub_account,
             "/faults": self._add_fault,
+            "/records": self._records,
             "/market/price": self._price,
             "/market/book": self._book,
             "/market/depth": self._depth,
@@ -262,6 +263,9 @@ class Control:
         del body
         nonces = {who: len(known.seen) for who, known in self.host.identity.nonces.items()}
         return {**self.act.dump(), "nonces": nonces}
+
+    async def _records(self, body: Body) -> Any:
+        return self.act.records(address(body["user"]))
 
     # --- the server -------------------------------------------------------------------------------
 

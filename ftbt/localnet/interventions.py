@@ -189,10 +189,21 @@ class Interventions:
             "marks": {coin: wire(mark) for coin, mark in core.marks.items()},
             "accounts": accounts,
             "orders": {
-                user: [order.full([]) for order in core.orders.live(user)] for user in accounts
+                user: [order.full(core.orders.children(order)) for order in core.orders.live(user)]
+                for user in accounts
             },
             "fills": {user: len(fills) for user, fills in core.fills.items()},
             "balanced": all(one.balanced(core.marks) for one in core.accounts.values()),
+        }
+
+    def records(self, user: str) -> dict[str, Any]:
+        """Return all that has happened to an account, whatever its clients were told of it."""
+        core = self.venue.core
+        return {
+            "fills": core.fills[user],
+            "funding": core.fundings[user],
+            "ledger": core.ledgers[user],
+            "orders": core.orders.known(user),
         }
 
     def _account(self, account: Account) -> dict[str, Any]:

@@ -105,7 +105,10 @@ class Server:
         return await self._handle(request, "exchange")
 
     async def _handle(self, request: web.Request, path: str) -> web.StreamResponse:
-        raw = await request.read()
+        try:
+            raw = await request.read()
+        except ConnectionResetError:
+            return _cut(request)  # whoever asked is gone, perhaps killed
         kind = request.content_type
         if not (
             kind == "application/json" or (kind.startswith("application/") and "+json" in kind)

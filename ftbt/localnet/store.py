@@ -113,6 +113,10 @@ class OrderStore:
         """Tell whether any order of *coin* is live."""
         return bool(self._live_coin[coin])
 
+    def known(self, user: str) -> list[dict[str, Any]]:
+        """Return the last record of each order of *user* that is not forgotten, oldest first."""
+        return [self._records[oid] for oid in self._order[user] if oid in self._records]
+
     def history(self, user: str) -> list[dict[str, Any]]:
         """Return the records of *user*, newest first."""
         return list(self._history[user])

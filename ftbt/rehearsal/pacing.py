@@ -128,23 +128,24 @@ class Pacer:
             ExternalError: the process ended or does not follow; the exchange does not answer.
         """
         while True:
-            self._inject()
-            moved = self._move(self.end)
+            self.inject()
+            moved = self.move(self.end)
             if moved.stopped == "bar" and moved.market in self.span.quiet:
                 moved = self._prove(moved)
-            moved = self._settle(moved)
+            moved = self.settle(moved)
             if moved.market >= self.end or moved.stopped == "end":
                 return self.paced
 
     # --- one stop -------------------------------------------------------------------------------
 
-    def _move(self, until: int) -> Moved:
+    def move(self, until: int) -> Moved:
+        """Let the market trade up to *until* (ms), or until something happens to the account."""
         began = time.monotonic()
         moved = self.net.run_to_event(self.user, until)
         self.paced.moved_s += time.monotonic() - began
         return moved
 
-    def _settle(self, moved: Moved) -> Moved:
+    def settle(self, moved: Moved) -> Moved:
         """Wait until the process has taken in everything up to now, and return where that is."""
         began = time.monotonic()
         self.paced.stops += 1
@@ -158,7 +159,7 @@ class Pacer:
                 moved = self._go_on(moved)
                 fills = max(fills, moved.fills)
                 closed = moved.market // self.step * self.step - self.step
-            if seen is not None and _done(seen, closed, fills, self.begin):
+            if seen is not None and self.followed(seen, closed, fills):
                 # Orders sent meanwhile may have filled at once.
                 now = self.net.fills_of(self.user)
                 if now == seen.fills:
@@ -173,6 +174,17 @@ class Pacer:
             self._note(closed, moved, seen)
         return moved
 
+    def followed(self, seen: Seen, closed: int, fills: int) -> bool:
+        """Tell whether the process has decided on *closed*, booked *fills*, and waits for nothing.
+
+        Args:
+            seen: what it says of itself.
+            closed: open of the newest bar that has closed, ms.
+            fills: of the account, since it exists.
+        """
+        decided = closed < self.begin or seen.bar_ms >= closed
+        return decided and seen.fills >= fills and not seen.busy
+
     def _note(self, closed: int, moved: Moved, seen: Seen) -> None:
         self.paced.reached_ms = closed + self.step
         done = (self.paced.reached_ms - self.begin) // self.step
@@ -183,13 +195,13 @@ class Pacer:
     def _prove(self, moved: Moved) -> Moved:
         """Let the other coins trade once more: time proves the bar of a coin that does not."""
         self.paced.quiet += 1
-        return self._move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
+        return self.move(moved.market + int(self.span.path_ms * _NEXT_TRADE))
 
     def _go_on(self, moved: Moved) -> Moved:
         """Let the market trade on for a moment although the process has not followed."""
         self.paced.blind += 1
         until = moved.market + int(self.span.path_ms * _NEXT_TRADE)
-        return self._move(min(until, self.end))
+        return self.move(min(until, self.end))
 
     def _check(self, began: float, closed: int, fills: int, seen: Seen | None) -> None:
         if not self.sitter.running:
@@ -208,16 +220,10 @@ class Pacer:
 
     # --- faults ---------------------------------------------------------------------------------
 
-    def _inject(self) -> None:
+    def inject(self) -> None:
         """Queue the faults whose bar opens next."""
         number = (self.paced.reached_ms - self.begin) // self.step
         while self._faults and self._faults[0].bar <= number:
             fault = self._faults.pop(0)
             self.net.control(fault.path, dict(fault.body))
             self.paced.struck += ((self.paced.reached_ms, fault.name),)
-
-
-def _done(seen: Seen, closed: int, fills: int, begin: int) -> bool:
-    """Tell whether the process has decided on *closed*, booked *fills* and waits for nothing."""
-    decided = closed < begin or seen.bar_ms >= closed
-    return decided and seen.fills >= fills and not seen.busy

@@ -96,6 +96,16 @@ class Sitter:
             self.process.wait()
 
 
+def begin(words: Sequence[str], state: Path) -> subprocess.Popen[bytes]:
+    """Start *words*; what they print is added to `live.log` of *state*, which is made."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / LOG).open("ab") as log:
+        # A session of its own: Ctrl-C is ours, and we end it when the exchange can still answer.
+        return subprocess.Popen(  # noqa: S603 - this very program
+            list(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
 @contextmanager
 def live_process(words: Sequence[str], state: Path) -> Iterator[Sitter]:
     """Run the live process with *words* while the block runs.
@@ -106,13 +116,7 @@ def live_process(words: Sequence[str], state: Path) -> Iterator[Sitter]:
         words: the whole command line.
         state: its state folder, which is made.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / LOG).open("ab") as log:
-        # A session of its own: Ctrl-C is ours, and we end it when the exchange can still answer.
-        process = subprocess.Popen(  # noqa: S603 - this very program
-            list(words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    sitter = Sitter(process, state)
+    sitter = Sitter(begin(words, state), state)
     try:
         yield sitter
     finally:

@@ -182,6 +182,16 @@ def test_the_dockerfile_ends_without_root_and_holds_no_secret():
     assert copied == {line[1:] for line in ignored if line.startswith("!")}
 
 
+def test_image_and_service_install_what_was_locked():
+    """Neither takes a package whose hash nobody has looked at."""
+    locked = "pip install --no-cache-dir --require-hashes -r requirements.lock"
+    dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert dockerfile.index(locked) < dockerfile.index("--no-deps .")
+    page = (ROOT / "docs" / "how-to" / "run-it-as-a-service.md").read_text(encoding="utf-8")
+    assert "pip install --require-hashes -r docs/deploy/requirements.lock" in page
+    assert "/opt/ftbt/bin/pip install .\n" not in page + dockerfile
+
+
 def test_image_and_unit_use_what_the_program_reads():
     """Folders that are written to are given by the variables that the code asks for."""
     environment = " ".join(rest for word, rest in instructions() if word == "ENV")

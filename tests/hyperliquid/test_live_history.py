@@ -9,7 +9,7 @@ import pytest
 from bars_kit import QUARTER
 
 from ftbt.data.candles import Candles
-from ftbt.errors import DataError
+from ftbt.errors import ConfigError, DataError
 from ftbt.hyperliquid.clock import VenueClock
 from ftbt.hyperliquid.history import load_history
 
@@ -69,3 +69,44 @@ def test_the_venues_clock_is_followed(patient):
     times = [clock.now() for _ in range(1000)]
     assert times == sorted(times)
     assert abs(times[-1] - time.time() * 1000) < 2_000
+
+
+def test_a_wall_clock_that_is_set_moves_nothing_and_is_noticed(patient):
+    """The venue's time goes on as before; the next refresh tells how far ours is off."""
+    ahead = [0.0]
+    clock = VenueClock(patient.rest, wall=lambda: time.time() + ahead[0])
+    clock.synchronise()
+    ahead[0] = 86_400.0
+    assert abs(clock.wall() - time.time() * 1000) < 2_000
+    with pytest.raises(ConfigError, match=r"\+86400\.\d s off"):
+        clock.refresh()
+    assert abs(clock.now() - time.time() * 1000) < 2_000
+    assert abs(clock.skew_ms - 86_400_000) < 2_000
+
+
+def test_a_machine_that_slept_asks_for_the_time(patient):
+    """Its monotonic clock stood still meanwhile."""
+    slept = [0.0]
+    clock = VenueClock(patient.rest, monotonic=lambda: time.monotonic() - slept[0])
+    clock.synchronise()
+    slept[0] = 3_600.0
+    assert clock.now() < time.time() * 1000 - 3_000_000
+    clock.refresh()
+    assert abs(clock.now() - time.time() * 1000) < 2_000
+
+
+def test_a_venue_whose_clock_was_set_is_asked_when_it_is_doubted(patient, net):
+    """Nonces and expiries follow it both ways; the market's time never steps back."""
+    clock = VenueClock(patient.rest)
+    clock.synchronise()
+    newest = 0
+    try:
+        for offset in (20_000, -20_000):
+            net.control("/clock", {"wall_offset_ms": offset})
+            clock.doubt()
+            assert abs(clock.wall() - time.time() * 1000 - offset) < 2_000
+            newest = max(newest, clock.now())
+        assert newest > time.time() * 1000 + 15_000
+        assert clock.now() >= newest
+    finally:
+        net.control("/clock", {"wall_offset_ms": 0})

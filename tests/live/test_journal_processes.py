@@ -18,7 +18,8 @@ from journal_kit import NAME, SENT, started
 from ftbt.errors import StateLocked
 from ftbt.live.journal import read_journal, recover_from_backup
 from ftbt.live.journal.checking import check_file
-from ftbt.live.locks import hold_key
+from ftbt.live.journal.writer import lock_of
+from ftbt.live.locks import hold_key, is_held
 
 # Says each thing on its output once it counts as kept, and goes on until it is killed.
 WRITING = """
@@ -54,7 +55,8 @@ HOLDING = """
 import sys, time
 from pathlib import Path
 from ftbt.live.journal import LiveJournal
-from ftbt.live.locks import hold_key
+from ftbt.live.journal.writer import lock_of
+from ftbt.live.locks import hold_key, is_held
 folder = Path(sys.argv[1])
 journal = LiveJournal.open(folder / "journal.db", deployment="btc-sweep")
 key = hold_key("0xAgent", "testnet", folder)
@@ -176,6 +178,22 @@ def test_a_killed_process_leaves_nothing_locked(path, opened):
     journal.before_sending(replace(SENT, nonce=10**9))
     journal.close()
     assert check_file(path).logs["sent"].count == len(actions) + 1
+
+
+def test_whether_a_process_runs_can_be_asked_by_who_may_only_read(tmp_path):
+    """Asking makes no file and needs no right to write; the answer follows the process."""
+    assert not is_held(tmp_path / "keys" / "none.lock")
+    assert not list(tmp_path.iterdir())
+    process = started(HOLDING, tmp_path)
+    assert process.stdout.readline().strip() == "held"
+    lock = lock_of(tmp_path / "journal.db")
+    lock.chmod(0o444)
+    try:
+        assert is_held(lock)
+    finally:
+        process.kill()
+        process.communicate()
+    assert not is_held(lock)
 
 
 def test_two_processes_can_not_have_one_deployment_or_one_key(tmp_path, opened):

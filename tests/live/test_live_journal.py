@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from ftbt.errors import InputError, StateLocked, StorageDamaged, StorageError, S
 from ftbt.live.journal import Digest, Event, digest, read_journal
 from ftbt.live.journal.checking import check_file
 from ftbt.live.journal.tables import METADATA
+from ftbt.live.search import KINDS
 
 
 def kinds(journal):
@@ -170,6 +173,29 @@ def test_a_nonce_is_written_once(opened):
         journal.before_sending(SENT)
     assert journal.trouble is None
     journal.before_sending(replace(SENT, nonce=8))
+
+
+def test_actions_of_one_moment_are_written_together_or_not_at_all(opened, monkeypatch):
+    """One transaction for all; when it fails none may be sent, and their numbers go to others."""
+    journal = opened()
+    three = [replace(SENT, nonce=nonce) for nonce in (7, 8, 9)]
+    with pytest.raises(StorageError, match="has nonce 8"):
+        journal.before_sending(*three, three[1])
+    assert journal.unanswered() == []
+    journal._ends.file.connection.driver_connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(StorageError, match="readonly"):
+        journal.before_sending(*three)
+    journal._ends.file.connection.driver_connection.execute("PRAGMA query_only = 0")
+    assert journal.unanswered() == []
+    writes = []
+    insert = journal._ends._insert_once
+    monkeypatch.setattr(journal._ends, "_insert_once", lambda: (writes.append(1), insert()))
+    journal.before_sending(*three)
+    assert len(writes) == 1
+    assert journal.unanswered() == three
+    with read_journal(journal.path) as reader:
+        assert [one.id for one in reader.sent()] == [1, 2, 3]
+    check_file(journal.path)
 
 
 def test_an_outcome_needs_its_action(opened):
@@ -408,3 +434,13 @@ def test_a_reader_in_the_middle_of_its_reading_keeps_nobody_waiting(path, opened
         journal.tidy()
         assert path.stat().st_size > 60_000
         assert [event.body["number"] for event in reading] == list(range(1, 601))
+
+
+def test_every_kind_of_event_is_known_by_name():
+    """`ftbt journal --kind` and the reference page have each kind that the code notes."""
+    root = Path(__file__).parents[2] / "ftbt"
+    texts = [path.read_text(encoding="utf-8") for path in (root / "live").rglob("*.py")]
+    texts += [path.read_text(encoding="utf-8") for path in (root / "cli").glob("*.py")]
+    noted = {kind for text in texts for kind in re.findall(r"note\(\s*\"([a-z]+)\"", text)}
+    assert noted >= {"fill", "order", "leg", "session", "equity"}
+    assert noted <= set(KINDS)

@@ -417,3 +417,58 @@ def test_entries_that_could_not_go_out_in_their_bar_are_not_sent_later(scene):
     time.sleep(0.5)
     one.check()
     assert not one.fills()
+
+
+def test_requests_that_are_lost_are_no_refusals(scene):
+    """A network that loses six orders in a row needs no person: the seventh opens."""
+    one = scene()
+    one.strike("reset", match={"type": "order"}, count=6)
+    one.enter()
+    until(one.position, "an order gets through")
+    one.check()
+    lost = [e for e in one.events("refused") if e.body["text"] == "never reached the exchange"]
+    assert len(lost) > 5
+    assert "refusals" not in {e.body["what"] for e in one.events("alarm")}
+
+
+def test_what_was_told_is_not_kept_for_ever(scene):
+    """After many orders a strategy holds on to none that it was told of."""
+    one = scene()
+    for _ in range(3):
+        one.enter()
+        one.leave()
+        one.bars(4)
+    assert one.run is not None
+    assert len(one.broker.desk.orders) >= 6
+    assert [strategy._orders for strategy in one.run.cerebro.runningstrats] == [[]]
+
+
+def test_a_bar_that_the_exchange_tells_otherwise_afterwards_is_told(scene):
+    """It was decided on as it came, and stays so; a person reads of it."""
+    one = scene()
+    one.bars()
+    one.net.control("/faults", {"name": "candle_volume", "match": {"coin": COIN}, "count": 50,
+                                "factor": "1.5"})  # fmt: skip
+    one.bars(2)
+    until(lambda: one.run.data.nudge() or one.events("error"), "it is told")
+    assert "was another one afterwards: volume" in one.events("error")[0].body["what"]
+
+
+@pytest.mark.parametrize("seconds", [90, -90])
+def test_a_venue_whose_clock_is_set_gets_its_stops_all_the_same(scene, seconds):
+    """What it calls expired is sent again by its own time; nothing new is opened meanwhile."""
+    one = scene()
+    one.enter()
+    one.net.control("/clock", {"wall_offset_ms": seconds * 1000})
+    try:
+        one.price(105.5)
+        one.check()
+        assert triggers(one) == [round(one.book.position.price, 2)]
+        assert one.bare < 5.0
+        one.price(94)
+        one.check()
+        assert not one.position()
+        if seconds > 0:
+            assert "clock" in one.broker.events.trouble
+    finally:
+        one.net.control("/clock", {"wall_offset_ms": 0})

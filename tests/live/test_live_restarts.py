@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from live_kit import COIN, Scene, until
+from live_kit import COIN, PRICE, Scene, until
 
 from ftbt.backtest.result import ExitReason, Status
 from ftbt.hyperliquid.account import Truth
@@ -16,6 +16,7 @@ from ftbt.live import truth
 from ftbt.live.dispatch import Done, Look
 from ftbt.live.fold import fold
 from ftbt.live.journal import LiveJournal, read_journal
+from ftbt.risk.allocation import Allocation
 
 LIMIT = 2
 
@@ -67,6 +68,24 @@ def test_an_entry_that_fills_while_nobody_is_there_is_protected_and_goes_on(scen
     one.price(105.5)
     one.price(111)
     assert reasons(one) == [ExitReason.TARGET2]
+
+
+def test_a_strategy_in_a_drawdown_trades_with_less_and_the_next_process_knows_it(scene):
+    """Its share follows what its own fills have earned, from its own peak, across a restart."""
+    shrinks = Allocation(drawdown_aware=True, cut_at=0.05, floor=0.25)
+    one = scene(allocation=shrinks)
+    one.enter()
+    one.price(94)
+    one.bars()
+    lost = 10_000 - one.broker.desk.cash
+    assert lost > 50
+    factor = one.broker.shares.factor[0]
+    assert factor == pytest.approx(1.0 - 0.75 * (lost / 10_000) / 0.05)
+    one.die()
+    one.price(PRICE, settle=False)
+    one.again()
+    one.bars()
+    assert one.broker.shares.factor[0] == pytest.approx(factor)
 
 
 def test_a_stop_that_fires_while_nobody_is_there_ends_the_trade(scene):

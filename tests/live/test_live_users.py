@@ -86,6 +86,34 @@ def test_a_stop_limit_entry_keeps_its_limit(one):
     assert one.position() == 5
 
 
+def test_a_stop_entry_that_the_market_has_passed_opens_at_once(one):
+    """The exchange takes no trigger that is reached: it goes out at the market, as in the model."""
+    do(
+        one,
+        lambda s: s.buy_bracket(
+            size=5, exectype=bt.Order.Stop, price=99, stopprice=95, limitprice=103
+        ),
+    )
+    one.check()
+    assert one.position() == 5
+    assert sorted(o["isTrigger"] for o in one.orders()) == [False, True]
+    assert len(one.events("refused")) == 1
+
+
+def test_a_stop_limit_that_the_market_has_passed_is_its_limit_also_after_a_restart(one):
+    """The trigger is reached already: what is left is a limit order, and stays one."""
+    do(one, lambda s: s.buy(size=5, exectype=bt.Order.StopLimit, price=99, plimit=98))
+    assert [float(o["limitPx"]) for o in one.orders()] == [98]
+    one.die()
+    one.again()
+    one.check()
+    assert [(o["isTrigger"], float(o["limitPx"])) for o in one.orders()] == [(False, 98)]
+    assert one.broker.desk.orders[0].triggered
+    one.price(97.5)
+    one.check()
+    assert one.position() == 5
+
+
 def test_closing_ends_flat_and_never_turns(one):
     """`close` is a market order that can only close."""
     do(one, lambda s: s.buy(size=5))

@@ -11,6 +11,7 @@ from localnet_kit import funded, market, one_coin, order, place, venue_of, wave
 
 from ftbt.localnet import state
 from ftbt.localnet.core import LIQUIDATOR
+from ftbt.localnet.interventions import Interventions
 from ftbt.localnet.orders import Request, Trigger
 
 D = Decimal
@@ -261,3 +262,31 @@ def test_the_same_actions_give_the_same_bytes(actions):
             _run(venue, users, action)
         told.append(json.dumps([(e.kind, e.key, e.data) for e in venue.drain()]))
     assert told[0] == told[1]
+
+
+def test_records_tell_all_that_has_happened():
+    """Fills, funding, deposits and every order are there, ended ones with what became of them."""
+    venue = one_coin(BAR)
+    user, act = funded(venue), Interventions(venue)
+    place(venue, user, order(True, 1, 105, tif="Ioc"))
+    place(venue, user, order(True, 2, 90))
+    act.funding("SOL", D("0.001"))
+    act.cancel(user, None, "canceled")
+    found = act.records(user)
+    assert [row["sz"] for row in found["fills"]] == ["1.0"]
+    assert [row["usdc"] for row in found["funding"]] == ["-0.1"]
+    assert [row["delta"]["type"] for row in found["ledger"]] == ["deposit"]
+    assert [row["status"] for row in found["orders"]] == ["filled", "canceled"]
+
+
+def test_a_dump_tells_which_stops_wait_for_their_entry():
+    """An order lists its children as long as they wait for it, and not once it is gone."""
+    venue = one_coin(BAR)
+    user, act = funded(venue), Interventions(venue)
+    stop = order(False, 1, 80, stop=85, reduce_only=True)
+    place(venue, user, order(True, 1, 90), stop, grouping="normalTpsl")
+    entry, child = act.dump()["orders"][user]
+    assert [one["oid"] for one in entry["children"]] == [child["oid"]]
+    act.fill(user, entry["oid"], None)
+    (child,) = act.dump()["orders"][user]
+    assert child["isTrigger"]

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +48,7 @@ class AlertConfig:
         memory: file that remembers what was told over restarts.
         patience: attempts for each target.
         bell: the terminal whose bell rings; None: the one of this process, if there is one.
+        beside: why something else that tells the owner may fail; empty: it does not.
     """
 
     deployment: str
@@ -57,6 +58,7 @@ class AlertConfig:
     memory: Path | None = None
     patience: Retry = PATIENCE
     bell: TextIO | None = None
+    beside: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Figures:
         held, repeated: held back because there were too many; told already.
         overflow: events that found no room and were not looked at.
         waiting: events to be looked at.
+        beside: see `AlertConfig`.
     """
 
     channels: tuple[ChannelFigures, ...]
@@ -75,6 +78,7 @@ class Figures:
     repeated: int
     overflow: int
     waiting: int
+    beside: str = ""
 
     @property
     def trouble(self) -> str:
@@ -82,7 +86,7 @@ class Figures:
         told = [f"alerts to {one.name} fail: {one.trouble}" for one in self.channels if one.trouble]
         if self.overflow:
             told.append(f"{self.overflow} events came too fast for alerts")
-        return "; ".join(told)
+        return "; ".join([*told, self.beside] if self.beside else told)
 
 
 _Event = tuple[str, Mapping[str, Any], str, float]
@@ -135,6 +139,7 @@ class Alerts:
         return Figures(
             tuple(channel.figures() for channel in self._channels), limiter.held,
             limiter.repeated, self._overflow, self._events.qsize(),
+            self._config.beside(),
         )  # fmt: skip
 
     def lost(self) -> list[Lost]:
