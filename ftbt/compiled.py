@@ -74,6 +74,7 @@ def use_own_cache() -> Path:
 CACHE_DIR = use_own_cache()
 
 import numba  # noqa: E402 - the cache folder must be set before the import
+from numba.core.cpu import CPUTargetOptions  # noqa: E402
 
 numba.config.CACHE_DIR = str(CACHE_DIR)  # type: ignore[attr-defined]  # also when imported before
 
@@ -95,6 +96,10 @@ def _name_records_by_content() -> None:
 
 _name_records_by_content()
 
+# An option of numba's that its decorator does not know by itself.
+_TARGET: Any = CPUTargetOptions
+_TARGET.noalias = _TARGET.Mapping("noalias")
+
 # The wrapper for C pointers to a function, which numba makes by default, is used by nobody here.
 _OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
 
@@ -105,10 +110,36 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     No fast-math: the order of floating point operations is the source's, so one bar at a time
     and a loop over all bars give the same bits.
     """
-    compiler: Any = numba.njit  # its type stubs lack two of the options
-    jitted = compiler(cache=True, **_OPTIONS)(function)
+    return _compiled(function, {}, {})
+
+
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile *function* as `compiled` does, and write it out wherever compiled code calls it.
+
+    For short functions inside a loop over all bars, above all those that are handed a row of which
+    somebody may read a few fields (see `ftbt.smc.rows`).
+    """
+    return _compiled(function, {"forceinline": True}, {})
+
+
+def looped(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile *function*, a loop over a whole series, whose arguments share no memory.
+
+    Only then may the compiler keep in registers what a state holds from one bar to the next.
+    Arguments that are only read may be one and the same.
+    """
+    return _compiled(function, {}, {"noalias": True})
+
+
+def _compiled(
+    function: Callable[P, R], inside: dict[str, Any], outside: dict[str, Any]
+) -> Callable[P, R]:
+    """Compile *function*; further options: *inside*, where compiled code calls it, *outside*."""
+    compiler: Any = numba.njit  # its type stubs lack some of the options
+    jitted = compiler(cache=True, **_OPTIONS, **outside)(function)
     if jitted is not function:  # NUMBA_DISABLE_JIT=1 leaves functions as they are
-        _lighten_calls(jitted, compiler(no_cpython_wrapper=True, **_OPTIONS)(function))
+        part = compiler(no_cpython_wrapper=True, **_OPTIONS, **inside)(function)
+        _lighten_calls(jitted, part)
     made: Callable[P, R] = jitted
     return made
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ftbt.compiled import compiled
+from ftbt.compiled import inlined, looped
 from ftbt.data.candles import BAR, Bars, frozen
+from ftbt.room import ROOM, copied
 
 AGGREGATE = np.dtype(
     [
@@ -22,7 +23,7 @@ AGGREGATE = np.dtype(
 )
 
 
-@compiled
+@inlined
 def aggregate_step(state, bar, base_ms, high_ms, origin_ms):  # type: ignore[no-untyped-def]
     """Take one base bar; return 1 when it completes a higher bar, then in `state.done`."""
     bucket = state.bar.time
@@ -56,7 +57,7 @@ def aggregate_step(state, bar, base_ms, high_ms, origin_ms):  # type: ignore[no-
     return 1
 
 
-@compiled
+@looped
 def _aggregate(state, bars, base_ms, high_ms, origin_ms, made, last):  # type: ignore[no-untyped-def]
     count = 0
     for i in range(bars.shape[0]):
@@ -76,29 +77,8 @@ def aggregate(
         BAR array, shape (m,); int64 array, shape (n,), -1 where none is complete yet.
     """
     state = np.zeros(1, AGGREGATE)
-    made = np.empty(len(bars), BAR)
+    most = int(bars["time"][-1] - bars["time"][0]) // high_ms + 1 if len(bars) else 0
+    made = ROOM.table("higher bars", most, BAR)
     last = np.empty(len(bars), np.int64)
     count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, last)
-    return made[:count].copy(), last
-
-
-@compiled
-def hold(high, last, events, out):  # type: ignore[no-untyped-def]
-    """Write into *out* what is known of a higher timeframe at each base bar.
-
-    Args:
-        high: the outputs at the higher bars, shape (m, width).
-        last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
-        events: the columns that show at the completing base bar only, 0 else, shape (width,).
-        out: shape (n, width).
-    """
-    before = -1
-    for i in range(last.shape[0]):
-        row = last[i]
-        for k in range(out.shape[1]):
-            out[i, k] = np.nan if row < 0 else high[row, k]
-        if row == before:
-            for k in range(out.shape[1]):
-                if events[k]:
-                    out[i, k] = 0.0
-        before = row
+    return copied(made[:count]), last

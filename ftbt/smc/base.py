@@ -9,7 +9,8 @@ To write a new concept (see `swings.py` for a short one):
 1. A state record type and an output record type whose fields are all float64.
 2. `@compiled def step(state, bar, p, out)`: reads the bar and parameters, updates the state,
    sets every field of `out`. `init(state, p)` prepares a zeroed state.
-3. `@compiled def run(state, bars, p, out)`: the loop over `step`.
+3. `@compiled def run(state, bars, p, out)`: the loop over `step`. Or one that writes those
+   outputs alone that somebody reads, see `rows.py` and `narrows`.
 4. A `Concept` that names them, and an `SmcLine` subclass with its lines and params.
 5. Enter the line in `ALL_LINES` of `__init__.py`: the contract test then runs over it.
 
@@ -35,7 +36,6 @@ from ftbt.data.candles import BAR, FIELDS, Bars, frozen
 from ftbt.data.feed import base_milliseconds, from_bt_time, stamps_to_ms
 from ftbt.data.timeframe import Timeframe
 from ftbt.ranges import Choice, check_values
-from ftbt.room import ROOM
 from ftbt.smc.aggregate import AGGREGATE, aggregate, aggregate_step
 from ftbt.smc.concept import (
     NAN,
@@ -43,6 +43,7 @@ from ftbt.smc.concept import (
     Inner,
     Records,
     Step,
+    after_unknown,
     compute_line,
     event_rows,
     held,
@@ -136,46 +137,80 @@ def kept_line(
             and over; without the others between them they stay near the processor.
     """
     if not fingerprint:
-        return frozen(picked(run_line(concept, bars, base_ms, parameters, frame), fields))
+        return frozen(run_line(concept, bars, base_ms, parameters, frame, fields))
     frame_ms = 0 if frame is None else frame.ms
     key = (concept.name, parameters.tobytes(), frame_ms, base_ms, fingerprint, fields)
     given = (concept, bars, fingerprint, base_ms, parameters)
     if frame is not None:
         found: Records = CACHE.get(key, lambda: _make_higher(*given, frame, fields))
-    elif fields:
-        # What is not wanted is not kept: it would push out what is.
-        found = CACHE.get(key, lambda: picked(_whole(key, *given), fields))
     else:
-        found = CACHE.get(key, lambda: _make_line(*given))
+        found = CACHE.get(key, lambda: _make_line(key, *given, fields))
     return found
 
 
-def _whole(key: tuple[Any, ...], *given: Any) -> Records:
-    """Return all outputs of the line whose fields have *key*: those that are kept, or made now."""
-    known: Records | None = CACHE.known((*key[:-1], ()))
-    return _make_line(*given, passing=True) if known is None else known
-
-
 def _make_line(
+    key: tuple[Any, ...],
     concept: Concept,
     bars: Bars,
     fingerprint: str,
     base_ms: int,
     parameters: Records,
-    *,
-    passing: bool = False,
-) -> Records:
-    """Return all outputs; *passing*: in memory that the next such call writes to again."""
+    fields: tuple[str, ...],
+) -> Any:
+    """Return the named outputs: out of more that are kept, or made now."""
+    if fields:
+        for more in (concept.core, ()):
+            known: Records | None = CACHE.known((*key[:-1], more))
+            if known is not None and set(fields) <= set(more or fields):
+                return picked(known, fields)
+    return concept.run_over(
+        bars,
+        parameters,
+        base_ms,
+        _inner(concept, bars, fingerprint, base_ms, parameters, fields),
+        fields,
+    )
 
-    def make(one: Concept, given: Records, at: Timeframe | None) -> Records:
-        return kept_line(one, bars, fingerprint, base_ms, given, at)
 
-    inner = concept.inner_outputs(bars, parameters, base_ms, make)
-    room = None
-    if passing:
-        room = ROOM.table("line", len(bars), concept.out)
-        room.view(np.float64)[:] = 0.0
-    return concept.run_over(bars, parameters, base_ms, inner, room)
+def _inner(
+    concept: Concept,
+    bars: Bars,
+    fingerprint: str,
+    base_ms: int,
+    parameters: Records,
+    fields: tuple[str, ...],
+) -> list[Any]:
+    """Return what `concept.run` is given of other concepts, kept for the next that asks."""
+
+    def make(
+        one: Concept, given: Records, at: Timeframe | None, wanted: tuple[str, ...]
+    ) -> tuple[Records, NDArray[np.int64]] | Records:
+        if at is None:
+            return kept_line(one, bars, fingerprint, base_ms, given, None, wanted)
+        above, high_bars, place = _higher_bars(bars, fingerprint, base_ms, at)
+        key = ("behind", one.name, given.tobytes(), above, wanted)
+
+        def behind() -> Records:
+            return after_unknown(one, kept_line(one, high_bars, above, at.ms, given, fields=wanted))
+
+        return CACHE.get(key, behind), place
+
+    return concept.inner_outputs(bars, parameters, base_ms, make, fields)
+
+
+def _higher_bars(
+    bars: Bars, fingerprint: str, base_ms: int, frame: Timeframe
+) -> tuple[str, Bars, NDArray[np.int64]]:
+    """Return fingerprint and bars of a higher timeframe, and how many are known at each bar."""
+    # The higher bars are candles like any other: whatever else looks at them is kept with them.
+    above = f"{fingerprint}|{base_ms}|{frame.ms}"
+
+    def make() -> tuple[Records, NDArray[np.int64]]:
+        made, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+        return made, last + 1
+
+    high_bars, place = CACHE.get(("bars", above), make)
+    return above, high_bars, place
 
 
 def _make_higher(
@@ -187,15 +222,9 @@ def _make_higher(
     frame: Timeframe,
     fields: tuple[str, ...],
 ) -> Records:
-    # The higher bars are candles like any other: whatever else looks at them is kept with them.
-    above = f"{fingerprint}|{base_ms}|{frame.ms}"
-
-    def make() -> tuple[Records, NDArray[np.int64]]:
-        return aggregate(bars, base_ms, frame.ms, frame.origin_ms)
-
-    high_bars, last = CACHE.get(("bars", above), make)
+    above, high_bars, place = _higher_bars(bars, fingerprint, base_ms, frame)
     high_out = kept_line(concept, high_bars, above, frame.ms, parameters, fields=fields)
-    return held(concept, high_out, last)
+    return held(concept, high_out, place)
 
 
 class Stream:

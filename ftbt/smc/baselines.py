@@ -12,20 +12,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.rows import blank, keep
 
 WINDOW = 512  # longest plain mean
 
 # Zeroed is fresh: neither needs an init.
 WILDER_STATE = np.dtype([("count", "i8"), ("value", "f8"), ("close", "f8")], align=True)
 MEAN_STATE = np.dtype(
-    [("count", "i8"), ("place", "i8"), ("sum", "f8"), ("kept", "f8", (WINDOW,))], align=True
+    [
+        ("count", "i8"),
+        ("place", "i8"),
+        ("sum", "f8"),
+        ("lap", "f8"),  # sum of the values since the last whole round of `kept`
+        ("kept", "f8", (WINDOW,)),
+    ],
+    align=True,
 )
 
 
-@compiled
+@inlined
 def true_range(bar, previous_close):  # type: ignore[no-untyped-def]
     """Return the true range of *bar*; a NaN previous close gives high - low."""
     if np.isnan(previous_close):
@@ -33,7 +41,7 @@ def true_range(bar, previous_close):  # type: ignore[no-untyped-def]
     return max(bar.high, previous_close) - min(bar.low, previous_close)
 
 
-@compiled
+@inlined
 def wilder_step(state, bar, length):  # type: ignore[no-untyped-def]
     """Take one bar; return Wilder's average true range, NaN for the first length - 1 bars."""
     move = true_range(bar, NAN if state.count == 0 else state.close)
@@ -49,24 +57,29 @@ def wilder_step(state, bar, length):  # type: ignore[no-untyped-def]
     return state.value
 
 
-@compiled
+@inlined
 def mean_step(state, value, length):  # type: ignore[no-untyped-def]
     """Take one value; return the mean of the last *length* ones, NaN before there are so many."""
     place = state.place  # count modulo length; a division would take longer than all the rest
-    state.place = 0 if place == length - 1 else place + 1
-    if state.count >= length:
-        state.sum -= state.kept[place]
+    known = state.count >= length
+    total = state.sum
+    if known:
+        total -= state.kept[place]
     state.kept[place] = value
-    state.sum += value
-    state.count += 1
-    if state.count < length:
-        return NAN
-    if place == length - 1:  # once a round: rounding errors don't pile up
-        total = 0.0
-        for k in range(length):
-            total += state.kept[k]
-        state.sum = total
-    return state.sum / length
+    total += value
+    lap = state.lap + value
+    last = place == length - 1
+    if last:  # once a round: rounding errors don't pile up
+        total = lap
+        lap = 0.0
+    state.sum = total
+    state.lap = lap
+    state.place = 0 if last else place + 1
+    if not known:
+        state.count += 1
+        if state.count < length:
+            return NAN
+    return total / length
 
 
 ATR_STATE = np.dtype([("wilder", WILDER_STATE), ("mean", MEAN_STATE), ("close", "f8")], align=True)
@@ -77,7 +90,7 @@ def _atr_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.close = NAN
 
 
-@compiled
+@inlined
 def _atr_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.true_range = true_range(bar, state.close)
     state.close = bar.close
@@ -87,10 +100,12 @@ def _atr_step(state, bar, p, out):  # type: ignore[no-untyped-def]
         out.atr = mean_step(state.mean, out.true_range, p.length)
 
 
-@compiled
-def _atr_run(state, bars, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _atr_run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _atr_step(state, bars[i], p, out[i])
+        _atr_step(state, bars[i], p, row)
+        keep(row, out[i])
 
 
 ATR = Concept(
@@ -104,6 +119,7 @@ ATR = Concept(
     init=_atr_init,
     step=_atr_step,
     run=_atr_run,
+    narrows=True,
     defaults={"length": 14, "method": "wilder"},
     ranges={"length": Int(1, WINDOW), "method": Choice("wilder", "simple")},
 )
@@ -125,7 +141,7 @@ def _volume_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.before = NAN
 
 
-@compiled
+@inlined
 def _volume_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     # An average of zero (a dead market) has no ratio.
     out.ratio = bar.volume / state.before if state.before > 0.0 else NAN
@@ -134,7 +150,7 @@ def _volume_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     state.before = out.mean
 
 
-@compiled
+@looped
 def _volume_run(state, bars, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         _volume_step(state, bars[i], p, out[i])

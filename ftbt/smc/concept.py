@@ -17,13 +17,16 @@ from ftbt.data.candles import Bars, frozen
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError
 from ftbt.ranges import Range, check_values, record_type
-from ftbt.smc.aggregate import aggregate, hold
+from ftbt.room import chained, copied
+from ftbt.smc.aggregate import aggregate
 
 Records = NDArray[np.void]
 Step = Callable[..., None]
-Make = Callable[["Concept", Records, Timeframe | None], Records]
+# What returns a concept's outputs (these fields, none: all) under its parameters on a timeframe.
+Make = Callable[["Concept", Records, Timeframe | None, tuple[str, ...]], Any]
 
 NAN = float("nan")
+_STATES = 64  # fresh states that a concept keeps to copy from
 
 
 def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
@@ -39,11 +42,26 @@ class Inner(NamedTuple):
             defaults.
         timeframe: the reader's parameter that names a higher timeframe for it, "" for the bars'
             own. While there is no such timeframe - it is "", not longer than the bars or no
-            multiple of them - all its outputs are NaN.
+            multiple of them - all its outputs are NaN. `run` is given two arrays for it: the
+            outputs at the higher bars, the first one NaN, and the place in them of what is known
+            at each bar. It can have no events then.
+        fields: what the reader reads of it, none: anything.
+        hands_on: the reader has its fields among its own, under the same names: `run` is given
+            those alone that somebody asked for.
     """
 
     concept: Concept
     timeframe: str = ""
+    fields: tuple[str, ...] = ()
+    hands_on: bool = False
+
+    def wanted(self, asked: tuple[str, ...]) -> tuple[str, ...]:
+        """Return which fields are needed for those *asked* of the reader, none: all."""
+        if not (self.hands_on and asked):
+            return self.fields
+        # Records without any field are no records.
+        known = self.concept.lines
+        return tuple(name for name in known if name in asked) or known[:1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +75,10 @@ class Concept:
             timeframe they show at the completing base bar only; all others are held.
         state: record type of the memory.
         init, step, run: see the module docstring.
+        narrows: `run` takes one more argument before the last, an empty array of all outputs, and
+            sets those fields alone that its outputs have (see `rows.py`).
+        core: the outputs that others of these concepts read: whoever reads some of them finds
+            them where they were made together.
         inner: the concepts whose outputs `run` is given, in this order.
         defaults: parameter -> default.
         ranges: parameter -> range.
@@ -76,6 +98,8 @@ class Concept:
     ranges: Mapping[str, Range]
     inner: tuple[Inner, ...] = ()
     prepare: Callable[[Records, Records], None] | None = None
+    narrows: bool = False
+    core: tuple[str, ...] = ()
     out: np.dtype[np.void] = field(init=False)
     parameters: np.dtype[np.void] = field(init=False)
 
@@ -91,6 +115,11 @@ class Concept:
     def usual(self) -> Records:
         """The defaults as `pack` returns them, to copy from."""
         return self.pack({})
+
+    @cached_property
+    def depth(self) -> int:
+        """How many concepts lie below it, each inside the next."""
+        return 1 + max((one.concept.depth for one in self.inner), default=-1)
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -116,6 +145,20 @@ class Concept:
         The length of the bars matters to concepts that build higher bars themselves: those have a
         field `base_ms` in their state. 0: not known.
         """
+        key = (parameters.tobytes(), base_ms)
+        state = self._fresh.get(key)
+        if state is None:
+            if len(self._fresh) >= _STATES:
+                self._fresh.clear()
+            state = self._fresh[key] = self._make_fresh(parameters, base_ms)
+        return copied(state)
+
+    @cached_property
+    def _fresh(self) -> dict[tuple[bytes, int], Records]:
+        """Fresh states: a search begins with the same ones all the time."""
+        return {}
+
+    def _make_fresh(self, parameters: Records, base_ms: int) -> Records:
         state = np.zeros(1, self.state)
         self.init(state[0], parameters[0])
         if self.prepare is not None:
@@ -132,33 +175,59 @@ class Concept:
         base_ms = int(np.diff(bars["time"]).min()) if len(bars) > 1 else 0
         return self.run_over(bars, self.pack(values or {}), base_ms)
 
-    def inner_outputs(self, bars: Bars, parameters: Records, base_ms: int, make: Make) -> list[Any]:
+    def inner_outputs(
+        self,
+        bars: Bars,
+        parameters: Records,
+        base_ms: int,
+        make: Make,
+        fields: tuple[str, ...] = (),
+    ) -> list[Any]:
         """Return what `run` is given of the inner concepts, each of shape (n,).
 
-        One with records beside its lines (`taken.py`) gives these as a further array.
+        One with records beside its lines (`taken.py`) gives these as a further array, one on a
+        higher timeframe as `Inner` tells.
 
         Args:
             bars: BAR array, shape (n,).
             parameters: of this concept, from `pack`.
             base_ms: length of a bar, 0: not known.
-            make: returns a concept's outputs under its parameters on a timeframe (None: the own).
+            make: returns the outputs of a concept.
+            fields: the outputs that are wanted of this concept, none: all of them.
         """
         found = []
-        for concept, parameter in self.inner:
-            given = concept.usual.copy()
-            for name in concept.ranges.keys() & self.ranges.keys():
-                given[name] = parameters[name]
-            frame = None
-            if parameter:
-                words: Any = self.ranges[parameter]
-                frame = longer(words.words[int(parameters[parameter][0])], base_ms)
-            if parameter and frame is None:
-                unknown = np.full((len(bars), len(concept.lines)), np.nan)
-                found.append(unknown.view(concept.out).reshape(-1))
+        for one, (given, timeframe) in zip(self.inner, self._told(parameters), strict=True):
+            frame = longer(timeframe, base_ms)
+            if one.timeframe and frame is None:
+                found += [unknown(one.concept, one.fields), np.zeros(len(bars), np.int64)]
             else:
-                made: Any = make(concept, given, frame)
+                made = make(one.concept, given, frame, one.wanted(fields))
                 found += made if isinstance(made, tuple) else (made,)
         return found
+
+    def _told(self, parameters: Records) -> list[tuple[Records, str]]:
+        """Return parameters and timeframe ("": the own) of each inner concept."""
+        key = parameters.tobytes()
+        told = self._told_last.get(key)
+        if told is None:
+            self._told_last.clear()
+            told = self._told_last[key] = [self._tell(one, parameters) for one in self.inner]
+        return told
+
+    @cached_property
+    def _told_last(self) -> dict[bytes, list[tuple[Records, str]]]:
+        """What was said last: a search asks again and again."""
+        return {}
+
+    def _tell(self, one: Inner, parameters: Records) -> tuple[Records, str]:
+        given = one.concept.usual.copy()
+        for name in one.concept.ranges.keys() & self.ranges.keys():
+            given[name] = parameters[name]
+        given.flags.writeable = False
+        if not one.timeframe:
+            return given, ""
+        words: Any = self.ranges[one.timeframe]
+        return given, words.words[int(parameters[one.timeframe][0])]
 
     def run_over(
         self,
@@ -166,7 +235,7 @@ class Concept:
         parameters: Records,
         base_ms: int,
         inner: Sequence[Records] | None = None,
-        room: Records | None = None,
+        fields: tuple[str, ...] = (),
     ) -> Records:
         """Return the outputs at every bar of *base_ms* milliseconds.
 
@@ -175,23 +244,57 @@ class Concept:
             parameters: from `pack`.
             base_ms: length of a bar.
             inner: outputs of the inner concepts at these bars, where they are known already.
-            room: zeros to write into, shape (n,); made anew when there is none.
+            fields: the outputs that are wanted, none: all of them.
         """
         if inner is None:
-            inner = self._inner(bars, parameters, base_ms)
-        # Zeros: a field that a step forgets is not left to chance.
-        out = np.zeros(len(bars), self.out) if room is None else room
+            inner = self._inner(bars, parameters, base_ms, fields)
         state = self.fresh(parameters, base_ms)[0]
-        self.run(state, frozen(bars), *map(frozen, inner), parameters[0], out)
-        return out
+        given = (state, frozen(bars), *map(frozen, inner), parameters[0])
+        if self.narrows:
+            out = np.empty(len(bars), self.row_of(fields))
+            self.run(*given, self._wide, out)
+            return out
+        # Zeros: a field that a step forgets is not left to chance.
+        out = np.zeros(len(bars), self.out)
+        self.run(*given, out)
+        return picked(out, fields)
 
-    def _inner(self, bars: Bars, parameters: Records, base_ms: int) -> list[Records]:
+    @cached_property
+    def _wide(self) -> Records:
+        """What tells `run` the type of all outputs."""
+        return frozen(np.zeros(0, self.out))
+
+    def row_of(self, fields: tuple[str, ...]) -> np.dtype[np.void]:
+        """Return the record of the named outputs, none: of all."""
+        return output_type(dict.fromkeys(fields, "")) if fields else self.out
+
+    def _inner(
+        self, bars: Bars, parameters: Records, base_ms: int, fields: tuple[str, ...] = ()
+    ) -> list[Records]:
         """Return what `run` is given of the inner concepts, computed here."""
 
-        def make(concept: Concept, given: Records, frame: Timeframe | None) -> Records:
-            return run_line(concept, bars, base_ms, given, frame)
+        def make(
+            concept: Concept, given: Records, frame: Timeframe | None, wanted: tuple[str, ...]
+        ) -> Any:
+            if frame is None:
+                return concept.run_over(bars, given, base_ms, fields=wanted)
+            high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+            high_out = concept.run_over(high_bars, given, frame.ms, fields=wanted)
+            return after_unknown(concept, high_out), last + 1
 
-        return self.inner_outputs(bars, parameters, base_ms, make)
+        return self.inner_outputs(bars, parameters, base_ms, make, fields)
+
+
+def unknown(concept: Concept, fields: tuple[str, ...] = ()) -> Records:
+    """Return one record of the named outputs (none: of all) of which nothing is known."""
+    kind = concept.row_of(fields)
+    return np.full(len(kind.names or ()), np.nan).view(kind)
+
+
+def after_unknown(concept: Concept, high_out: Records) -> Records:
+    """Return outputs at higher bars behind one of which nothing is known, shape (m + 1,)."""
+    nothing = unknown(concept, high_out.dtype.names or ())
+    return chained([nothing, high_out])
 
 
 def event_rows(concept: Concept, bars: Bars, values: Mapping[str, Any] | None = None) -> Records:
@@ -259,39 +362,49 @@ def compute_line(
 
 
 def run_line(
-    concept: Concept, bars: Bars, base_ms: int, parameters: Records, frame: Timeframe | None
+    concept: Concept,
+    bars: Bars,
+    base_ms: int,
+    parameters: Records,
+    frame: Timeframe | None,
+    fields: tuple[str, ...] = (),
 ) -> Records:
-    """Return what `compute_line` returns, with *parameters* from `concept.pack`."""
+    """Return what `compute_line` returns, with *parameters* from `concept.pack`.
+
+    All outputs, or the named *fields* alone.
+    """
     if frame is None:
-        return concept.run_over(bars, parameters, base_ms)
+        return concept.run_over(bars, parameters, base_ms, fields=fields)
     high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
-    return held(concept, concept.run_over(high_bars, parameters, frame.ms), last)
+    high_out = concept.run_over(high_bars, parameters, frame.ms, fields=fields)
+    return held(concept, high_out, last + 1)
 
 
 def picked(out: Records, fields: Sequence[str]) -> Records:
     """Return the named *fields* of outputs side by side, shape (n,); all of them for no names."""
     if not fields:
         return out
-    names = list(out.dtype.names or ())
-    # As a plain matrix, in one pass.
-    plain: Any = out.view(np.float64).reshape(-1, len(names))
-    found = np.take(plain, [names.index(name) for name in fields], axis=1)
-    return found.view(np.dtype([(name, "f8") for name in fields])).reshape(-1)
+    made = np.empty(len(out), np.dtype([(name, "f8") for name in fields]))
+    for name in fields:
+        made[name] = out[name]
+    return made
 
 
-def held(concept: Concept, high_out: Records, last: NDArray[np.int64]) -> Records:
+def held(concept: Concept, high_out: Records, place: NDArray[np.int64]) -> Records:
     """Return at every base bar what is known of a higher timeframe, shape (n,).
 
     Args:
         concept: whose outputs they are.
         high_out: outputs at the higher bars: all of them or some of its fields.
-        last: for each base bar the last higher bar known at its close, -1 for none, shape (n,).
+        place: how many higher bars are known at each base bar's close, shape (n,).
     """
     names = high_out.dtype.names or ()
-    # As a plain matrix: one compiled function for the records of all concepts.
-    width = len(names)
-    out = np.empty((len(last), width))
-    high: Any = high_out.view(np.float64).reshape(-1, width)
-    known: Any = last
-    hold(frozen(high), frozen(known), np.array([name in concept.events for name in names]), out)
-    return out.view(high_out.dtype).reshape(-1)
+    # As a plain matrix: numpy copies records field by field.
+    known: Any = after_unknown(concept, high_out).view(np.float64).reshape(-1, len(names))
+    out = known.take(place, axis=0) if len(names) > 1 else known.ravel().take(place).reshape(-1, 1)
+    events = [k for k, name in enumerate(names) if name in concept.events]
+    closes = np.flatnonzero(np.diff(place, prepend=0)) if events else place
+    for k in events:
+        out[:, k] = 0.0
+        out[closes, k] = known[place[closes], k]
+    return np.asarray(out.reshape(-1).view(high_out.dtype))

@@ -26,11 +26,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, Inner, Records, SmcLine
 from ftbt.smc.baselines import MEAN_STATE, WILDER_STATE, mean_step, wilder_step
 from ftbt.smc.confluence import (
+    CANDLES,
     CONFLUENCE_STATE,
     NEVER,
     REASONS,
@@ -38,6 +39,7 @@ from ftbt.smc.confluence import (
     find_sweep,
     follow_zones,
     reasons,
+    take_candle,
 )
 from ftbt.smc.higher_structure import (
     HIGHER_STATE,
@@ -46,7 +48,8 @@ from ftbt.smc.higher_structure import (
     higher_step,
 )
 from ftbt.smc.ladder import FRAMES
-from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
+from ftbt.smc.rows import blank, keep
+from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_step
 from ftbt.smc.swings import RING, SWINGS
 
 FACTORS = {
@@ -62,6 +65,7 @@ FACTORS = {
 AGREEMENT = 20.0
 
 _EFFICIENCY = 48  # bars of the efficiency ratio
+_EFFICIENT = 0.4
 _VOLUME = 20
 _ATR = 14
 _ATR_MEAN = 500
@@ -89,6 +93,7 @@ CONFIDENCE_STATE = np.dtype(
         ("out", STRUCTURE.out),
         ("count", "i8"),  # bars seen
         ("side", _SIDE, (2,)),  # 0 long, 1 short
+        ("candle", *CANDLES),
         ("unbroken_high", "f8"),  # swings before this bar
         ("unbroken_low", "f8"),
         ("high", "f8", (2,)),  # of the bars t-1 and t-2
@@ -126,6 +131,8 @@ FIELDS = {
 @compiled
 def _init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     state.volume_before = NAN
+    for k in range(3):
+        state.candle[k].bar = NEVER
     state.unbroken_high = NAN
     state.unbroken_low = NAN
     for k in range(2):
@@ -145,24 +152,28 @@ def _prepare(state: Records, parameters: Records) -> None:
         higher_prepare(state[name], _WORDS[int(parameters[name][0])])
 
 
-@compiled
+@inlined
 def _ramp(value, zero_at, one_at):  # type: ignore[no-untyped-def]
     """Return 0 at *zero_at* and beyond, 1 at *one_at* and beyond, linear between; NaN gives 0."""
-    share = (value - zero_at) / (one_at - zero_at)
-    capped = min(1.0, share)
-    return capped if share > 0.0 else 0.0
+    return _capped((value - zero_at) / (one_at - zero_at))
+
+
+@inlined
+def _capped(share):  # type: ignore[no-untyped-def]
+    """Return *share* between 0 and 1; NaN gives 0."""
+    return min(1.0, share if share > 0.0 else 0.0)
 
 
 @compiled
 def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
     """Take a new swing of one side: further out on less volume is a divergence."""
-    less = price < side.swing and volume < side.swing_volume
+    less = (price < side.swing) & (volume < side.swing_volume)
     side.divergence_bar = now if less else NEVER
     side.swing = price
     side.swing_volume = volume
 
 
-@compiled
+@inlined
 def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
     if swings.low_event != 0.0:
         volume = state.volume[(now - int(swings.low_origin)) & (RING - 1)]
@@ -172,7 +183,7 @@ def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
         _follow_swing(state.side[1], -swings.high, volume, now)
 
 
-@compiled
+@inlined
 def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
     """Take a close; return the signed efficiency ratio, 0 while unknown."""
     state.close[now & (RING - 1)] = bar.close
@@ -185,30 +196,30 @@ def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
     return (bar.close - state.close[(now - _EFFICIENCY) & (RING - 1)]) / path
 
 
-@compiled
+@inlined
 def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
     """Return the sum of one side with what agreement adds, cut at 100, and its points."""
     side = state.side[0 if sign > 0 else 1]
     own, fast, slow = trends
-    spike, efficiency, calm = common
+    spike, trending, calm = common
     spread = bar.high - bar.low
     place = bar.close - bar.low if sign > 0 else bar.high - bar.close
-    trend = _TREND if slow == sign else 0.0
+    trend = _TREND * (slow == sign)
     clean = _CLEAN * _ramp(labels, 0.5, 1.0)
     pattern = _PATTERN * (place / spread)
     pattern = pattern if spread > 0.0 else 0.0
     behind = reasons(side.confluent, swing, sign, bar, now, p.recent)
     confluence = _CONFLUENCE / REASONS * behind
-    divergence = _DIVERGES if now - side.divergence_bar <= _DIVERGENCE else 0.0
-    trending = _TRENDING * _ramp(sign * efficiency, 0.0, 0.4)
+    divergence = _DIVERGES * (now - side.divergence_bar <= _DIVERGENCE)
+    trending = _TRENDING * _capped(sign * trending)
     total = trend + clean + pattern + confluence + spike
     total = total + divergence + trending + calm
     agree = (own == sign) & (fast == own) & (slow == own)
-    total = total + AGREEMENT if agree else total
+    total = total + AGREEMENT * agree
     return min(100.0, total), trend, clean, pattern, confluence, divergence, trending
 
 
-@compiled
+@inlined
 def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure; see the module docstring for the factors."""
     now = state.count
@@ -219,8 +230,9 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     state.unbroken_low = structure.low
     state.volume[now & (RING - 1)] = bar.volume
     _follow_swings(state, swing, now)
-    follow_zones(state.side[0].confluent, state.high[1], structure, 1, bar, now)
-    follow_zones(state.side[1].confluent, -state.low[1], structure, -1, bar, now)
+    follow_zones(state.side[0].confluent, state.candle, state.high[1], structure, 1, bar, now)
+    follow_zones(state.side[1].confluent, state.candle, -state.low[1], structure, -1, bar, now)
+    take_candle(state.candle, bar, now)
     state.high[1] = state.high[0]
     state.low[1] = state.low[0]
     state.high[0] = bar.high
@@ -235,7 +247,7 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     calm = _CALM * _ramp(atr / usual, 1.5, 0.75)
     own = structure.trend
     trends = (own, fast.trend, slow.trend)
-    common = (spike, efficiency, calm)
+    common = (spike, efficiency / _EFFICIENT, calm)
     total, trend, clean, pattern, confluence, divergence, trending = _rate(
         state, 1, bar, swing, trends, slow.up_labels, now, common, p
     )
@@ -274,10 +286,14 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(state, bar, swing, state.out, state.fast.out, state.slow.out, p, out)
 
 
-@compiled
-def _run(state, bars, swings, structures, fast, slow, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], swings[i], structures[i], fast[i], slow[i], p, out[i])
+        fast = fasts[fast_at[i]]
+        slow = slows[slow_at[i]]
+        _follow(state, bars[i], swings[i], structures[i], fast, slow, p, row)
+        keep(row, out[i])
 
 
 CONFIDENCE = Concept(
@@ -285,7 +301,7 @@ CONFIDENCE = Concept(
     fields=FIELDS,
     inner=(
         Inner(SWINGS),
-        Inner(STRUCTURE),
+        Inner(STRUCTURE, fields=BREAKS),
         Inner(TREND_AND_LABELS, "fast"),
         Inner(TREND_AND_LABELS, "slow"),
     ),
@@ -294,6 +310,7 @@ CONFIDENCE = Concept(
     init=_init,
     step=confidence_step,
     run=_run,
+    narrows=True,
     defaults={"fast": "1h", "slow": "4h", "recent": 8},
     ranges={
         "fast": Choice(*_WORDS, tune=False),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.smc.base import NAN
 from ftbt.smc.ledger import seen_high, seen_low
 
@@ -30,10 +30,12 @@ CONFLUENCE_STATE = np.dtype(
         ("sweep_bar", "i8"),
         ("gap", _ZONE),  # `bar`: the last one at which it appeared or was traded in
         ("block", _ZONE),
-        ("candle", _ZONE),  # the last one against this side: the next block
+        ("reach", "f8"),  # the price is in neither of them while it stays above this
     ],
     align=True,
 )
+# The last candles that closed down, up, and neither: the next blocks.
+CANDLES = np.dtype([("high", "f8"), ("low", "f8"), ("bar", "i8")], align=True), (3,)
 
 
 @compiled
@@ -44,10 +46,10 @@ def confluence_init(state):  # type: ignore[no-untyped-def]
     state.gap.near = NAN
     state.block.bar = NEVER
     state.block.near = NAN
-    state.candle.bar = NEVER
+    state.reach = -np.inf
 
 
-@compiled
+@inlined
 def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
     """Take a bar; *level* is the last unbroken swing of its side before that bar."""
     before = state.sweep_bar
@@ -56,56 +58,74 @@ def find_sweep(state, level, sign, bar, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _follow_zone(zone, low, close, now):  # type: ignore[no-untyped-def]
+def _follow_zone(state, zone, low, close, now):  # type: ignore[no-untyped-def]
     """Note a bar that trades in *zone*; a close beyond ends it."""
-    # Chosen, not jumped over: which bars trade in a zone is hard to guess for a processor.
-    near, bar = zone.near, zone.bar
-    inside = low <= near
-    ends = inside & (close < zone.far)
-    zone.near = NAN if ends else near
-    zone.bar = NEVER if ends else (now if inside else bar)
+    if low <= zone.near:
+        zone.bar = now
+        if close < zone.far:
+            zone.near = NAN
+            zone.bar = NEVER
+    if not np.isnan(zone.near):
+        state.reach = max(state.reach, zone.near)
 
 
 @compiled
-def _set_zone(zone, near, far, now):  # type: ignore[no-untyped-def]
+def _meet_zones(state, low, close, now):  # type: ignore[no-untyped-def]
+    state.reach = -np.inf
+    _follow_zone(state, state.gap, low, close, now)
+    _follow_zone(state, state.block, low, close, now)
+
+
+@inlined
+def _set_zone(state, zone, near, far, now):  # type: ignore[no-untyped-def]
     zone.near = near
     zone.far = far
     zone.bar = now
+    state.reach = max(state.reach, near)
 
 
 @compiled
-def follow_zones(state, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
+def _take_block(state, candle, structure, sign, close, now):  # type: ignore[no-untyped-def]
+    """Make *candle* the block of a break at bar *now*, if it came after the broken swing."""
+    far = seen_low(candle, sign)
+    if candle.bar > now - structure.break_origin and close >= far:
+        _set_zone(state, state.block, seen_high(candle, sign), far, now)
+
+
+@inlined
+def follow_zones(state, candles, before, structure, sign, bar, now):  # type: ignore[no-untyped-def]
     """Take a bar with its structure into the gap and block of one side.
 
     *before* is the high of two bars ago as this side sees it, NaN where there is none.
     """
     low = seen_low(bar, sign)
-    high = seen_high(bar, sign)
     close = sign * bar.close
-    _follow_zone(state.gap, low, close, now)
-    _follow_zone(state.block, low, close, now)
+    if low <= state.reach:
+        _meet_zones(state, low, close, now)
     if low > before:
-        _set_zone(state.gap, low, before, now)
-    candle = state.candle
-    broken = structure.bos + structure.choch == sign and candle.bar > now - structure.break_origin
-    if broken and close >= candle.far:
-        _set_zone(state.block, candle.near, candle.far, now)
-    against = close < sign * bar.open
-    old_high, old_low, old_bar = candle.near, candle.far, candle.bar
-    candle.near = high if against else old_high
-    candle.far = low if against else old_low
-    candle.bar = now if against else old_bar
+        _set_zone(state, state.gap, low, before, now)
+    if structure.bos + structure.choch == sign:
+        _take_block(state, candles[0 if sign > 0 else 1], structure, sign, close, now)
 
 
-@compiled
+@inlined
+def take_candle(candles, bar, now):  # type: ignore[no-untyped-def]
+    """Take a bar that may be the next block of a side."""
+    # Computed, not jumped to: no processor guesses how a bar closes.
+    candle = candles[2 - 2 * np.int64(bar.close < bar.open) - np.int64(bar.close > bar.open)]
+    candle.high = bar.high
+    candle.low = bar.low
+    candle.bar = now
+
+
+@inlined
 def reasons(state, swing, sign, bar, now, recent):  # type: ignore[no-untyped-def]
     """Return how many reasons one side has at the close of *bar* with its swings."""
     high = swing.high
     low = swing.low
     # Two distances are compared: rounding a middle would break the mirror.
     below = sign * (bar.close - low) < sign * (high - bar.close)
-    discount = (high > low) & below
-    count = 1.0 if discount else 0.0
-    count += 1.0 if now - state.sweep_bar <= recent else 0.0
-    count += 1.0 if now - state.gap.bar <= recent else 0.0
-    return count + (1.0 if now - state.block.bar <= recent else 0.0)
+    count = np.int64((high > low) & below)
+    count += np.int64(now - state.sweep_bar <= recent)
+    count += np.int64(now - state.gap.bar <= recent)
+    return count + np.int64(now - state.block.bar <= recent)

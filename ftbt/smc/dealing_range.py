@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.ranges import Choice, Float
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
@@ -126,7 +126,7 @@ def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(bar, state.structure.swing_out, state.structure_out, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     for i in range(bars.shape[0]):
         _follow(bars[i], swings[i], structures[i], p, out[i])

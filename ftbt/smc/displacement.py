@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
@@ -84,7 +84,7 @@ def displacement_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     state.count += 1
 
 
-@compiled
+@looped
 def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         displacement_step(state, bars[i], p, out[i])

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
@@ -57,6 +57,7 @@ from ftbt.smc.ledger import (
     zone_bottom,
     zone_top,
 )
+from ftbt.smc.rows import asks, blank, keep
 
 # The stage of a gap: 0 untouched, 1 touched, 2 half, 3 filled. `open_until` is packed one lower.
 
@@ -114,6 +115,10 @@ FIELDS = {
 }
 
 
+_FLIPS = ("inverted", "retested", "removed", "expired")
+_tells_flips = asks(*(name for name in FIELDS if name.startswith(("inverse", *_FLIPS))))
+
+
 @compiled
 def fvg_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Prepare a zeroed state."""
@@ -144,14 +149,19 @@ def _next_edge(gap):  # type: ignore[no-untyped-def]
     return gap.far if gap.stage == 2 else -np.inf
 
 
-@compiled
-def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
+@inlined
+def _advance(state, sign, bar, now, flips, p):  # type: ignore[no-untyped-def]
     """Take one bar into all gaps of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     close = sign * bar.close
     probe = seen_low(bar, sign) if p.mitigation == 0 else close
-    if at_rest(book, probe, close, now):
-        return
+    if not at_rest(book, probe, close, now):
+        _walk(state, book, sign, probe, close, now, flips, p)
+
+
+@compiled
+def _walk(state, book, sign, probe, close, now, flips, p):  # type: ignore[no-untyped-def]
+    """Walk through the gaps of one side at a bar that changes some of them."""
     open_band(book)
     kept = 0
     for i in range(book.n):
@@ -162,7 +172,10 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
         if probe <= gap.near:
             _fill(state, gap, sign, probe, now)
         if close < gap.far:
-            flip(state, INVERTED, gap, sign, now, p.capacity)
+            if flips:
+                flip(state, INVERTED, gap, sign, now, p.capacity)
+            else:
+                emit(state, INVERTED, gap, sign, now)
             continue
         narrow_band(book, gap, _next_edge(gap), 0, p.max_age)
         if kept != i:
@@ -171,25 +184,30 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     book.n = kept
 
 
-@compiled
+@inlined
 def _find(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
     """Open a gap of side *sign* when the last three bars leave one."""
     near = seen_low(bar, sign)
     far = state.high[1] if sign > 0 else -state.low[1]
-    if not near > far:
-        return
+    # Without `and`: a processor guesses one rare jump better than two.
+    large = (p.min_size_atr == 0.0) | (near - far >= p.min_size_atr * atr)
+    if (near > far) & large:
+        _open(state, sign, near, far, bar, now, p)
+
+
+@compiled
+def _open(state, sign, near, far, bar, now, p):  # type: ignore[no-untyped-def]
+    """Open a gap, unless the parameters ask for more."""
     if p.middle == 1 and not sign * state.close > sign * state.open:
         return
     if p.middle == 2 and not sign * state.close > far:
         return
     if near - far < p.min_size * bar.close:
         return
-    if p.min_size_atr > 0.0 and not near - far >= p.min_size_atr * atr:
-        return
     create(state, sign, near, far, now - 1, now, p.capacity)
 
 
-@compiled
+@inlined
 def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.created = signal(state, CREATED)
     out.touched = signal(state, TOUCHED)
@@ -210,7 +228,7 @@ def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.retested_age = state.hit[RETESTED].age
 
 
-@compiled
+@inlined
 def _gap(book, place, sign, now):  # type: ignore[no-untyped-def]
     """Return top, bottom, age and origin of the gap at *place*, NaN for place -1."""
     if place < 0:
@@ -224,7 +242,7 @@ def _gap(book, place, sign, now):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _show_gaps(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
@@ -255,18 +273,22 @@ def _show_gaps(state, now, p, out):  # type: ignore[no-untyped-def]
     out.inverse_bear_origin = origin
 
 
-@compiled
-def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
+@inlined
+def _take(state, bar, flips, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar; see the module docstring for the rules.
+
+    Without *flips* an inverted gap is forgotten, and `out` tells nothing of them.
+    """
     now = state.count
     state.count += 1
     ledger_next(state)
-    atr = wilder_step(state.atr, bar, p.baseline_length)
+    atr = wilder_step(state.atr, bar, p.baseline_length) if p.min_size_atr > 0.0 else NAN
     # Gaps that this bar inverts or opens are first met by the next one.
+    if flips:
+        for sign in (1, -1):
+            advance_flipped(state, sign, bar, p.mitigation == 1, False, now, p.max_age)
     for sign in (1, -1):
-        advance_flipped(state, sign, bar, p.mitigation == 1, False, now, p.max_age)
-    for sign in (1, -1):
-        _advance(state, sign, bar, now, p)
+        _advance(state, sign, bar, now, flips, p)
         if now >= 2:
             _find(state, sign, bar, atr, now, p)
     state.high[1] = state.high[0]
@@ -280,9 +302,17 @@ def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar."""
+    _take(state, bar, True, p, out)
+
+
+@looped
+def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        fvg_step(state, bars[i], p, out[i])
+        _take(state, bars[i], _tells_flips(out[i]), p, row)
+        keep(row, out[i])
 
 
 FVG = Concept(
@@ -302,6 +332,7 @@ FVG = Concept(
     init=fvg_init,
     step=fvg_step,
     run=_run,
+    narrows=True,
     defaults={
         "min_size": 0.0,
         "min_size_atr": 0.0,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.timeframe import Timeframe
 from ftbt.smc.aggregate import AGGREGATE, aggregate_step
 from ftbt.smc.base import Concept, Inner, Records
-from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_step
+from ftbt.smc.rows import blank, keep
+from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_step
 from ftbt.smc.swings import SWINGS
 
 LABELS = 6  # swing labels (HH, HL ...) that are remembered
@@ -41,7 +42,7 @@ def _prepare(state: Records, parameters: Records) -> None:
     state["structure"] = STRUCTURE.fresh(state["structure_p"])
 
 
-@compiled
+@inlined
 def _share_of_labels(state, sign):  # type: ignore[no-untyped-def]
     """Return the share of the last labels that point to side *sign*, NaN before there are six."""
     if state.labels < LABELS:
@@ -53,7 +54,7 @@ def _share_of_labels(state, sign):  # type: ignore[no-untyped-def]
     return same / LABELS
 
 
-@compiled
+@inlined
 def _follow(state, swing, structure, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure."""
     if swing.high_event != 0.0:
@@ -67,17 +68,19 @@ def _follow(state, swing, structure, out):  # type: ignore[no-untyped-def]
     out.down_labels = _share_of_labels(state, -1)
 
 
-@compiled
+@inlined
 def _step(state, bar, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Take one closed bar."""
     structure_step(state.structure, bar, state.structure_p, state.structure_out)
     _follow(state, state.structure.swing_out, state.structure_out, out)
 
 
-@compiled
-def _run(state, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+@looped
+def _run(state, bars, swings, structures, p, wide, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, swings[i], structures[i], out[i])
+        _follow(state, swings[i], structures[i], row)
+        keep(row, out[i])
 
 
 TREND_AND_LABELS = Concept(
@@ -87,12 +90,13 @@ TREND_AND_LABELS = Concept(
         "up_labels": "share of the last six swing labels that are HH or HL, NaN before six",
         "down_labels": "share of the last six swing labels that are LH or LL, NaN before six",
     },
-    inner=(Inner(SWINGS), Inner(STRUCTURE)),
+    inner=(Inner(SWINGS), Inner(STRUCTURE, fields=BREAKS)),
     events=(),
     state=_STATE,
     init=_init,
     step=_step,
     run=_run,
+    narrows=True,
     defaults={},
     ranges={},
     prepare=_prepare,

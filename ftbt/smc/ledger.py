@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.data.candles import Bars
 from ftbt.errors import InputError
 from ftbt.smc.base import NAN, Concept, Records, event_rows
@@ -158,25 +158,25 @@ def ledger_next(state):  # type: ignore[no-untyped-def]
     state.n_events = 0
 
 
-@compiled
+@inlined
 def seen_low(bar, sign):  # type: ignore[no-untyped-def]
     """Return the bar's furthest price towards a zone of side *sign*, as seen from that side."""
     return bar.low if sign > 0 else -bar.high
 
 
-@compiled
+@inlined
 def seen_high(bar, sign):  # type: ignore[no-untyped-def]
     """Return the bar's furthest price away from a zone of side *sign*, as seen from that side."""
     return bar.high if sign > 0 else -bar.low
 
 
-@compiled
+@inlined
 def zone_top(zone, sign):  # type: ignore[no-untyped-def]
     """Return the upper price of *zone*, which stands on side *sign*."""
     return zone.near if sign > 0 else -zone.far
 
 
-@compiled
+@inlined
 def zone_bottom(zone, sign):  # type: ignore[no-untyped-def]
     """Return the lower price of *zone*, which stands on side *sign*."""
     return zone.far if sign > 0 else -zone.near
@@ -204,7 +204,7 @@ def emit(state, kind, zone, sign, now):  # type: ignore[no-untyped-def]
         hit.count = zone.count
 
 
-@compiled
+@inlined
 def signal(state, kind):  # type: ignore[no-untyped-def]
     """Return the side of this bar's event of *kind*, 0 when there is none."""
     return state.hit[kind].side if state.hit[kind].id > 0 else 0.0
@@ -223,7 +223,7 @@ def make_room(state, book, sign, now, capacity):  # type: ignore[no-untyped-def]
     return book.zone[book.n - 1]
 
 
-@compiled
+@inlined
 def at_rest(book, probe, close, now):  # type: ignore[no-untyped-def]
     """Tell whether a bar leaves all zones of *book* as they are.
 
@@ -300,7 +300,7 @@ def flip(state, kind, zone, sign, now, capacity):  # type: ignore[no-untyped-def
     emit(state, kind, flipped, -sign, now)
 
 
-@compiled
+@inlined
 def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: ignore[no-untyped-def]
     """Take one bar into the inverted gaps or breakers that act on side *sign*.
 
@@ -310,8 +310,12 @@ def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: i
     book = state.flipped[0 if sign > 0 else 1]
     close = sign * bar.close
     probe = close if by_close else seen_low(bar, sign)
-    if at_rest(book, probe, close, now):
-        return
+    if not at_rest(book, probe, close, now):
+        _walk_flipped(state, book, sign, probe, close, again, now, max_age)
+
+
+@compiled
+def _walk_flipped(state, book, sign, probe, close, again, now, max_age):  # type: ignore[no-untyped-def]
     open_band(book)
     kept = 0
     for i in range(book.n):
@@ -336,14 +340,18 @@ def advance_flipped(state, sign, bar, by_close, again, now, max_age):  # type: i
     book.n = kept
 
 
-@compiled
+@inlined
 def choose_shown(state, stage, nearest):  # type: ignore[no-untyped-def]
     """Choose the zone of each side that the lines show: of those below *stage* the newest.
 
     Or the *nearest*: the one whose near edge the price meets first; of equal ones the newest.
     """
-    if state.n_events == 0:
-        return  # nothing has changed since the last bar
+    if state.n_events > 0:  # else nothing has changed since the last bar
+        _choose(state, stage, nearest)
+
+
+@compiled
+def _choose(state, stage, nearest):  # type: ignore[no-untyped-def]
     for k in range(2):
         book = state.book[k]
         book.shown = -1

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.civil_time import ZoneName
@@ -68,7 +68,7 @@ FIELDS = {
 }
 
 
-@compiled
+@inlined
 def _target(side, sign, now):  # type: ignore[no-untyped-def]
     """Return level, strength, kind and origin of the nearest pool of one side, NaN for none."""
     if side.nearest < 0:
@@ -77,7 +77,7 @@ def _target(side, sign, now):  # type: ignore[no-untyped-def]
     return sign * pool.level, float(pool.touches), float(pool.kind), float(now - pool.first)
 
 
-@compiled
+@inlined
 def show_targets(state, out):  # type: ignore[no-untyped-def]
     """Set the TARGET_FIELDS of *out*."""
     now = state.seen - 1
@@ -139,7 +139,7 @@ def liquidity_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(state, bar, state.swing_out, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         _follow(state, bars[i], swings[i], p, out[i])

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.candles import BAR
 from ftbt.ranges import Bool, Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
@@ -67,7 +67,8 @@ from ftbt.smc.ledger import (
     zone_bottom,
     zone_top,
 )
-from ftbt.smc.structure import STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
+from ftbt.smc.rows import asks, blank, keep
+from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_init, structure_step
 
 _RING = 512  # bars kept, a power of two
 
@@ -128,6 +129,10 @@ FIELDS = {
 }
 
 
+_FLIPS = ("breaker", "retested", "removed", "expired")
+_tells_flips = asks(*(name for name in FIELDS if name.startswith(_FLIPS)))
+
+
 @compiled
 def order_block_init(state, p):  # type: ignore[no-untyped-def]
     """Prepare a zeroed state."""
@@ -137,7 +142,7 @@ def order_block_init(state, p):  # type: ignore[no-untyped-def]
     state.low = NAN
 
 
-@compiled
+@inlined
 def _mark_sweep(state, sign, bar):  # type: ignore[no-untyped-def]
     """Note in the blocks of side *sign* that *bar* swept the swing that they push towards."""
     level = state.high if sign > 0 else -state.low
@@ -166,14 +171,19 @@ def _narrow_band(book, block, p):  # type: ignore[no-untyped-def]
     narrow_band(book, block, reached, block.inside, p.max_age)
 
 
-@compiled
-def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
+@inlined
+def _advance(state, sign, bar, now, flips, p):  # type: ignore[no-untyped-def]
     """Take one bar into all blocks of side *sign*."""
     book = state.book[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
     close = sign * bar.close
-    if at_rest(book, low, close, now):
-        return
+    if not at_rest(book, low, close, now):
+        _walk(state, book, sign, low, close, now, flips, p)
+
+
+@compiled
+def _walk(state, book, sign, low, close, now, flips, p):  # type: ignore[no-untyped-def]
+    """Walk through the blocks of one side at a bar that changes some of them."""
     open_band(book)
     deep = low if p.mitigation == 0 else close
     kept = 0
@@ -194,7 +204,7 @@ def _advance(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
             emit(state, MITIGATED, block, sign, now)
         if close < block.far:
             emit(state, BROKEN, block, sign, now)
-            if p.require_sweep == 0 or block.swept == 1:
+            if flips and (p.require_sweep == 0 or block.swept == 1):
                 flip(state, BREAKER, block, sign, now, p.capacity)
             continue
         _narrow_band(book, block, p)
@@ -255,7 +265,7 @@ def _open_block(state, sign, broken, close, atr, now, p):  # type: ignore[no-unt
         create(state, sign, near, far, anchor, now, p.capacity)
 
 
-@compiled
+@inlined
 def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.created = signal(state, CREATED)
     out.tested = signal(state, TESTED)
@@ -274,7 +284,7 @@ def _show_events(state, out):  # type: ignore[no-untyped-def]
     out.retested_age = state.hit[RETESTED].age
 
 
-@compiled
+@inlined
 def _block(book, place, sign, now):  # type: ignore[no-untyped-def]
     """Return top, bottom, age, origin, tests and sweep of the block at *place*, NaN for -1."""
     if place < 0:
@@ -290,7 +300,7 @@ def _block(book, place, sign, now):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _show_blocks(state, now, p, out):  # type: ignore[no-untyped-def]
     bull = state.book[0]
     bear = state.book[1]
@@ -311,7 +321,7 @@ def _show_blocks(state, now, p, out):  # type: ignore[no-untyped-def]
     out.bear_count = bear.open
 
 
-@compiled
+@inlined
 def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
     bull = state.flipped[0]
     bear = state.flipped[1]
@@ -329,19 +339,23 @@ def _show_breakers(state, now, out):  # type: ignore[no-untyped-def]
     out.breaker_bear_swept = swept
 
 
-@compiled
-def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar with its structure; see the module docstring for the rules."""
+@inlined
+def _follow(state, bar, structure, flips, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its structure; see the module docstring for the rules.
+
+    Without *flips* a broken block is forgotten, and `out` tells nothing of breakers.
+    """
     now = state.seen
     state.seen += 1
     state.bars[now & (_RING - 1)] = bar
     ledger_next(state)
-    # The swings to sweep are those known before this bar.
+    if flips:
+        # The swings to sweep are those known before this bar.
+        for sign in (1, -1):
+            _mark_sweep(state, sign, bar)
+            advance_flipped(state, sign, bar, False, True, now, p.max_age)
     for sign in (1, -1):
-        _mark_sweep(state, sign, bar)
-        advance_flipped(state, sign, bar, False, True, now, p.max_age)
-    for sign in (1, -1):
-        _advance(state, sign, bar, now, p)
+        _advance(state, sign, bar, now, flips, p)
     state.high = structure.high
     state.low = structure.low
     atr = wilder_step(state.atr, bar, p.baseline_length)
@@ -354,23 +368,25 @@ def _follow(state, bar, structure, p, out):  # type: ignore[no-untyped-def]
     _show_breakers(state, now, out)
 
 
-@compiled
+@inlined
 def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     structure_step(state.structure, bar, p, state.structure_out)
-    _follow(state, bar, state.structure_out, p, out)
+    _follow(state, bar, state.structure_out, True, p, out)
 
 
-@compiled
-def _run(state, bars, structures, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, structures, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _follow(state, bars[i], structures[i], p, out[i])
+        _follow(state, bars[i], structures[i], _tells_flips(out[i]), p, row)
+        keep(row, out[i])
 
 
 ORDER_BLOCKS = Concept(
     name="order_blocks",
     fields=FIELDS,
-    inner=(Inner(STRUCTURE),),
+    inner=(Inner(STRUCTURE, fields=BREAKS),),
     events=(
         "created",
         "tested",
@@ -385,6 +401,7 @@ ORDER_BLOCKS = Concept(
     init=order_block_init,
     step=order_block_step,
     run=_run,
+    narrows=True,
     defaults={
         **STRUCTURE.defaults,
         "breaks": "both",

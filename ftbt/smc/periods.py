@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.data.timeframe import DAY_MS, HOUR_MS, WEEK_MS, WEEK_ORIGIN_MS
 from ftbt.ranges import Int
 from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.rows import blank, keep
 
 _PERIOD = np.dtype(
     [
@@ -58,38 +59,58 @@ def periods_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 @compiled
-def _take(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
-    """Take one bar into *period*; return 1 when a whole one was completed before it."""
+def _begin(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
+    """Begin a new period with *bar*; return 1 when a whole one was completed before it."""
     start = (bar.time - origin) // length * length + origin
     completed = 0.0
-    if index == 0 or start != period.start:
-        if index > 0 and period.whole == 1:
-            period.last_high = period.high
-            period.last_low = period.low
-            period.last_high_bar = period.high_bar
-            period.last_low_bar = period.low_bar
-            completed = 1.0
-        period.whole = 1 if index > 0 or bar.time == start else 0
-        period.start = start
-        period.high = -np.inf
-        period.low = np.inf
-    if bar.high > period.high:
-        period.high = bar.high
-        period.high_bar = index
-    if bar.low < period.low:
-        period.low = bar.low
-        period.low_bar = index
+    if index > 0 and period.whole == 1:
+        period.last_high = period.high
+        period.last_low = period.low
+        period.last_high_bar = period.high_bar
+        period.last_low_bar = period.low_bar
+        completed = 1.0
+    period.whole = 1 if index > 0 or bar.time == start else 0
+    period.start = start
+    period.high = -np.inf
+    period.low = np.inf
     return completed
 
 
-@compiled
-def periods_step(state, bar, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar; see the module docstring for the rules."""
+@inlined
+def _take(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
+    """Take one bar into *period*; return 1 when a whole one was completed before it."""
+    completed = 0.0
+    into = bar.time - period.start
+    if index == 0 or into < 0 or into >= length:
+        completed = _begin(period, bar, index, length, origin)
+    # Chosen, not jumped over: a processor guesses badly which bars go further.
+    high, high_bar, low, low_bar = period.high, period.high_bar, period.low, period.low_bar
+    higher = bar.high > high
+    lower = bar.low < low
+    period.high = bar.high if higher else high
+    period.high_bar = index if higher else high_bar
+    period.low = bar.low if lower else low
+    period.low_bar = index if lower else low_bar
+    return completed
+
+
+@inlined
+def periods_take(state, bar, p):  # type: ignore[no-untyped-def]
+    """Take one closed bar; return 1 for a day and for a week that was completed before it."""
     now = state.seen
     state.seen += 1
     offset = p.day_start * HOUR_MS
-    out.new_day = _take(state.day, bar, now, DAY_MS, offset)
-    out.new_week = _take(state.week, bar, now, WEEK_MS, WEEK_ORIGIN_MS + offset)
+    new_day = _take(state.day, bar, now, DAY_MS, offset)
+    return new_day, _take(state.week, bar, now, WEEK_MS, WEEK_ORIGIN_MS + offset)
+
+
+@inlined
+def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar; see the module docstring for the rules."""
+    now = state.seen
+    new_day, new_week = periods_take(state, bar, p)
+    out.new_day = new_day
+    out.new_week = new_week
     out.day_high = state.day.last_high
     out.day_low = state.day.last_low
     out.week_high = state.week.last_high
@@ -102,10 +123,12 @@ def periods_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.week_low_origin = now - state.week.last_low_bar if week_known else NAN
 
 
-@compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        periods_step(state, bars[i], p, out[i])
+        _step(state, bars[i], p, row)
+        keep(row, out[i])
 
 
 PERIODS = Concept(
@@ -114,8 +137,9 @@ PERIODS = Concept(
     events=("new_day", "new_week"),
     state=PERIODS_STATE,
     init=periods_init,
-    step=periods_step,
+    step=_step,
     run=_run,
+    narrows=True,
     defaults={"day_start": 0},
     ranges={"day_start": Int(0, 23, tune=False)},
 )

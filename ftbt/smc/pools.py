@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.smc.base import NAN, Records
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
 from ftbt.smc.ledger import CAPACITY, CREATED, EXPIRED, GROWN, SIZE, TAKEN, seen_low
-from ftbt.smc.periods import PERIODS, PERIODS_STATE, periods_init, periods_step
+from ftbt.smc.periods import PERIODS_STATE, periods_init, periods_take
 from ftbt.smc.sessions import (
     SESSIONS,
     SESSIONS_STATE,
@@ -81,6 +81,7 @@ _SIDE = np.dtype(
         ("pool", POOL, (SIZE,)),
         ("n", "i8"),
         ("nearest", "i8"),  # place of the nearest pool, -1 for none
+        ("reach", "f8"),  # its level: nothing is taken while the price stays above it
         ("due", "i8"),  # bar at which the next pool of a swing expires
         ("stale", "i8"),  # 1 while these two have to be looked up again
         ("row", ROW, (ROWS,)),
@@ -93,6 +94,7 @@ _SIDE = np.dtype(
 LIQUIDITY_FIELDS = [
     ("events", POOL_EVENT, (2 * (SIZE + 3 * NEW_POOLS + WAITING),)),
     ("n_events", "i8"),
+    ("n_taken", "i8"),  # of these events
     ("last_id", "i8"),
     ("seen", "i8"),  # bars seen
     ("side", _SIDE, (2,)),  # 0 lows, 1 highs
@@ -100,7 +102,6 @@ LIQUIDITY_FIELDS = [
     ("swing_out", SWINGS.out),
     ("atr", WILDER_STATE),
     ("periods", PERIODS_STATE),
-    ("periods_out", PERIODS.out),
     ("session", SESSIONS_STATE, (SESSIONS_USED,)),
     ("session_choice", _SESSION_CHOICE, (SESSIONS_USED,)),
     ("session_out", SESSIONS.out),
@@ -111,6 +112,7 @@ LIQUIDITY_FIELDS = [
 def _forget(side):  # type: ignore[no-untyped-def]
     """Begin to look up the nearest pool and the next to expire: there are none."""
     side.nearest = -1
+    side.reach = -np.inf
     side.due = np.iinfo(np.int64).max
     side.stale = 0
 
@@ -123,6 +125,7 @@ def _regard(side, place, p):  # type: ignore[no-untyped-def]
         side.due = min(side.due, pool.since + p.max_age + 1)
     if side.nearest < 0 or _is_nearer(pool, side.pool[side.nearest]):
         side.nearest = place
+        side.reach = pool.level
 
 
 @compiled
@@ -134,14 +137,18 @@ def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _look_up(side, p):  # type: ignore[no-untyped-def]
+    _forget(side)
+    for i in range(side.n):
+        _regard(side, i, p)
+
+
+@inlined
 def _survey(state, p):  # type: ignore[no-untyped-def]
     """Look up in the books what saves walking through them bar by bar."""
     for k in range(2):
-        side = state.side[k]
-        if side.stale == 1:
-            _forget(side)
-            for i in range(side.n):
-                _regard(side, i, p)
+        if state.side[k].stale == 1:
+            _look_up(state.side[k], p)
 
 
 @compiled
@@ -211,30 +218,33 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
 
 
 @compiled
-def _replace(state, sign, kind, price, origin, now, p):  # type: ignore[no-untyped-def]
+def _replace(state, sign, kind, price, bar, now, p):  # type: ignore[no-untyped-def]
     """Put the level of a completed period in the place of the one before it."""
     side = state.side[0 if sign > 0 else 1]
     for i in range(side.n):
         if side.pool[i].kind == kind:
             _end(state, side, i, EXPIRED, sign, now)
             break
-    bar = now - int(origin)
     _open(state, sign, sign * price, kind, 1, bar, bar, now, p)
 
 
 @compiled
+def _replace_period(state, sign, kind, period, now, p):  # type: ignore[no-untyped-def]
+    price = period.last_low if sign > 0 else period.last_high
+    bar = period.last_low_bar if sign > 0 else period.last_high_bar
+    _replace(state, sign, kind, price, bar, now, p)
+
+
+@inlined
 def _take_periods(state, bar, now, p):  # type: ignore[no-untyped-def]
-    periods_step(state.periods, bar, p, state.periods_out)
-    out = state.periods_out
+    new_day, new_week = periods_take(state.periods, bar, p)
+    if new_day + new_week == 0.0:
+        return
     for sign in (1, -1):
-        if p.day_levels == 1 and out.new_day > 0.0:
-            price = out.day_low if sign > 0 else out.day_high
-            origin = out.day_low_origin if sign > 0 else out.day_high_origin
-            _replace(state, sign, DAY_POOL, price, origin, now, p)
-        if p.week_levels == 1 and out.new_week > 0.0:
-            price = out.week_low if sign > 0 else out.week_high
-            origin = out.week_low_origin if sign > 0 else out.week_high_origin
-            _replace(state, sign, WEEK_POOL, price, origin, now, p)
+        if p.day_levels == 1 and new_day > 0.0:
+            _replace_period(state, sign, DAY_POOL, state.periods.day, now, p)
+        if p.week_levels == 1 and new_week > 0.0:
+            _replace_period(state, sign, WEEK_POOL, state.periods.week, now, p)
 
 
 @compiled
@@ -249,7 +259,7 @@ def _take_sessions(state, bar, now, p):  # type: ignore[no-untyped-def]
         for sign in (1, -1):
             price = out.final_low if sign > 0 else out.final_high
             origin = out.final_low_origin if sign > 0 else out.final_high_origin
-            _replace(state, sign, SESSION_POOL + k, price, origin, now, p)
+            _replace(state, sign, SESSION_POOL + k, price, now - int(origin), now, p)
 
 
 @compiled
@@ -258,13 +268,20 @@ def _distance(size, unit, atr, price):  # type: ignore[no-untyped-def]
     return size * (atr if unit == 0 else abs(price))
 
 
-@compiled
+@inlined
 def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
     """Take one bar into the pools of one side: too old ones expire, others are taken."""
     side = state.side[0 if sign > 0 else 1]
     low = seen_low(bar, sign)
-    if side.n == 0 or (low >= side.pool[side.nearest].level and now < side.due):
-        return
+    if (low < side.reach) | (now >= side.due):
+        _take(state, side, sign, low, atr, now, p)
+    if low < side.watch:
+        _wear(side, low, atr, p)
+
+
+@compiled
+def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
+    """Walk through the pools of one side at a bar that changes some of them."""
     _forget(side)
     kept = 0
     for i in range(side.n):
@@ -278,6 +295,7 @@ def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
                 margin = _distance(p.penetration, p.penetration_unit, atr, pool.level)
             if low < pool.level - margin:
                 emit_pool(state, TAKEN, pool, sign, now, NAN)
+                state.n_taken += 1
                 continue
         if kept != i:
             side.pool[kept] = pool
@@ -287,12 +305,8 @@ def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _wear(state, sign, bar, atr, p):  # type: ignore[no-untyped-def]
-    """Let one bar trade beyond the rows of one side."""
-    side = state.side[0 if sign > 0 else 1]
-    low = seen_low(bar, sign)
-    if low >= side.watch:
-        return
+def _wear(side, low, atr, p):  # type: ignore[no-untyped-def]
+    """Let a bar trade beyond the rows of one side."""
     side.watch = -np.inf
     kept = 0
     for i in range(side.rows):
@@ -352,6 +366,8 @@ def _new_row(side, price, anchor):  # type: ignore[no-untyped-def]
 @compiled
 def _grow(state, side, row, kind, sign, now, p):  # type: ignore[no-untyped-def]
     """Let the pool of *row* grow with it; return False when it has none that lives."""
+    if row.pool == 0:
+        return False
     for i in range(side.n):
         pool = side.pool[i]
         if pool.id == row.pool:
@@ -389,18 +405,18 @@ def _touch(state, sign, price, atr, now, p):  # type: ignore[no-untyped-def]
         row.pool = _open(state, sign, level, kind, row.touches, row.first, row.last, now, p)
 
 
-@compiled
+@inlined
 def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     """Take one closed bar with its swings into the pools; what happened stands in the ledger."""
     now = state.seen
     state.seen += 1
     state.n_events = 0
+    state.n_taken = 0
     atr = wilder_step(state.atr, bar, p.baseline_length)
     _take_periods(state, bar, now, p)
     _survey(state, p)
     for sign in (1, -1):
         _advance(state, sign, bar, atr, now, p)
-        _wear(state, sign, bar, atr, p)
     if p.session_levels > 0:
         _take_sessions(state, bar, now, p)
     for sign in (1, -1):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.data.timeframe import DAY_MS, MINUTE_MS
 from ftbt.ranges import Choice
 from ftbt.smc.base import NAN, Concept, Records, SmcLine
@@ -191,7 +191,7 @@ def _publish_final(state, out):  # type: ignore[no-untyped-def]
     out.final_low_origin = state.count - state.final_low_bar if known else NAN
 
 
-@compiled
+@looped
 def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         sessions_step(state, bars[i], p, out[i])

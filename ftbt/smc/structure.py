@@ -30,10 +30,11 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.baselines import WILDER_STATE, wilder_step
+from ftbt.smc.rows import asks, blank, keep
 from ftbt.smc.swings import RING, SWING_STATE, SWINGS, swing_init, swing_step
 
 # One side's unbroken swing: index 0 the high (sign +1), 1 the low (sign -1).
@@ -88,6 +89,9 @@ FIELDS = {
     "strong_origin": "bars back to the strong level's bar, NaN without a trend",
     "weak_origin": "bars back to the weak level's bar, NaN without a trend",
 }
+_tells_ways = asks("strong", "weak", "strong_origin", "weak_origin")
+# What others read of it.
+BREAKS = ("bos", "choch", "trend", "break_origin", "high", "low")
 
 
 @compiled
@@ -129,7 +133,7 @@ def _update_side(state, side, sign, event, price, bar, now, p):  # type: ignore[
         _follow(side, sign, state.high[k & (RING - 1)], state.low[k & (RING - 1)], k)
 
 
-@compiled
+@inlined
 def _extend_trend(state, bar, now):  # type: ignore[no-untyped-def]
     """Let the weak level follow the price, and the way back from it."""
     up = state.trend > 0
@@ -146,7 +150,7 @@ def _extend_trend(state, bar, now):  # type: ignore[no-untyped-def]
         state.back_bar = now
 
 
-@compiled
+@inlined
 def _beyond(bar, level, sign, atr, p):  # type: ignore[no-untyped-def]
     """Tell whether *bar* breaks *level* upward (sign +1) or downward (sign -1)."""
     if np.isnan(level):
@@ -166,7 +170,7 @@ def _beyond(bar, level, sign, atr, p):  # type: ignore[no-untyped-def]
     )
 
 
-@compiled
+@inlined
 def _break_side(state, side, sign, bar, now, out):  # type: ignore[no-untyped-def]
     """Break a swing: an event, a new strong and weak level."""
     if state.trend == -sign:
@@ -186,7 +190,7 @@ def _break_side(state, side, sign, bar, now, out):  # type: ignore[no-untyped-de
     state.back_bar = now
 
 
-@compiled
+@inlined
 def _break_strong(state, sign, bar, now, out):  # type: ignore[no-untyped-def]
     """Break the protected level: the weak level of the old trend is the strong one of the new."""
     out.choch = sign
@@ -201,7 +205,7 @@ def _break_strong(state, sign, bar, now, out):  # type: ignore[no-untyped-def]
     state.back_bar = now
 
 
-@compiled
+@inlined
 def _direction(state, bar, up, down):  # type: ignore[no-untyped-def]
     """Return which side breaks: +1, -1, or 0 for none."""
     if not (up and down):
@@ -211,7 +215,7 @@ def _direction(state, bar, up, down):  # type: ignore[no-untyped-def]
     return state.trend
 
 
-@compiled
+@inlined
 def _find_breaks(state, bar, now, atr, p, out):  # type: ignore[no-untyped-def]
     up = _beyond(bar, state.side[0].level, 1, atr, p)
     down = _beyond(bar, state.side[1].level, -1, atr, p)
@@ -232,23 +236,41 @@ def _find_breaks(state, bar, now, atr, p, out):  # type: ignore[no-untyped-def]
         _break_side(state, side, state.trend, bar, now, out)
 
 
-@compiled
+@inlined
 def _since(price, now, bar):  # type: ignore[no-untyped-def]
     return NAN if np.isnan(price) else now - bar
 
 
-@compiled
-def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def]
-    """Take one closed bar with its swings; see the module docstring for the rules."""
+@inlined
+def _take_swings(state, swing, now, p):  # type: ignore[no-untyped-def]
+    """Take newly confirmed swings, as `_update_side` does, and nothing but their levels."""
+    if swing.high_event != 0.0:
+        state.side[0].level = swing.high
+        state.side[0].bar = now - p.right
+    if swing.low_event != 0.0:
+        state.side[1].level = swing.low
+        state.side[1].bar = now - p.right
+
+
+@inlined
+def _structure_follow(state, bar, swing, ways, p, out):  # type: ignore[no-untyped-def]
+    """Take one closed bar with its swings; see the module docstring for the rules.
+
+    Without *ways* the strong and the weak levels are not followed, and `out` tells nothing of them.
+    """
     now = state.count
     state.count = now + 1
     state.high[now & (RING - 1)] = bar.high
     state.low[now & (RING - 1)] = bar.low
-    atr = wilder_step(state.atr, bar, p.atr_length)
-    _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
-    _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
-    if state.trend != 0:
-        _extend_trend(state, bar, now)
+    asked = (p.penetration > 0.0) | (p.break_displacement > 0.0)
+    atr = wilder_step(state.atr, bar, p.atr_length) if asked else NAN
+    if ways:
+        _update_side(state, state.side[0], 1, swing.high_event, swing.high, bar, now, p)
+        _update_side(state, state.side[1], -1, swing.low_event, swing.low, bar, now, p)
+        if state.trend != 0:
+            _extend_trend(state, bar, now)
+    else:
+        _take_swings(state, swing, now, p)
     out.bos = 0.0
     out.choch = 0.0
     _find_breaks(state, bar, now, atr, p, out)
@@ -267,17 +289,21 @@ def _structure_follow(state, bar, swing, p, out):  # type: ignore[no-untyped-def
     out.weak_origin = _since(state.weak, now, state.weak_bar)
 
 
-@compiled
+@inlined
 def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar."""
     swing_step(state.swing, bar, p, state.swing_out)
-    _structure_follow(state, bar, state.swing_out, p, out)
+    _structure_follow(state, bar, state.swing_out, True, p, out)
 
 
-@compiled
-def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        _structure_follow(state, bars[i], swings[i], p, out[i])
+        # A protected level is a strong one.
+        ways = _tells_ways(out[i]) or p.choch_level == 1
+        _structure_follow(state, bars[i], swings[i], ways, p, row)
+        keep(row, out[i])
 
 
 # A concept that embeds this one takes these into its own parameters: {**STRUCTURE.defaults, ...}.
@@ -290,6 +316,8 @@ STRUCTURE = Concept(
     init=structure_init,
     step=structure_step,
     run=_run,
+    narrows=True,
+    core=BREAKS,
     defaults={
         **SWINGS.defaults,
         "break_mode": "close",

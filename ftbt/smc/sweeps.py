@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Float, Int
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.ledger import RUN, SPENT, SWEPT, TAKEN, seen_low
@@ -32,6 +32,7 @@ from ftbt.smc.pools import (
     pools_init,
     pools_prepare,
 )
+from ftbt.smc.rows import blank, keep
 from ftbt.smc.swings import swing_step
 from ftbt.smc.taken import TAKEN_POOLS
 
@@ -143,13 +144,19 @@ def _rejects(pool, close, p):  # type: ignore[no-untyped-def]
     return wick >= p.min_wick * abs(close - pool.open)
 
 
-@compiled
+@inlined
 def _judge(state, sign, bar, now, p):  # type: ignore[no-untyped-def]
     """Judge the waiting pools of one side after one bar."""
     waiting = state.waiting[0 if sign > 0 else 1]
     judged = state.judged[0 if sign > 0 else 1]
     judged.sweeps = 0
     judged.runs = 0
+    if waiting.n > 0:
+        _judge_all(state, waiting, judged, sign, bar, now, p)
+
+
+@compiled
+def _judge_all(state, waiting, judged, sign, bar, now, p):  # type: ignore[no-untyped-def]
     close = sign * bar.close
     kept = 0
     for i in range(waiting.n):
@@ -185,13 +192,13 @@ def _keep(state, pool, sign, now):  # type: ignore[no-untyped-def]
     state.delay = now - pool.taken
 
 
-@compiled
+@inlined
 def _one_of(low, high):  # type: ignore[no-untyped-def]
     """Return +1 when only *low* happened, -1 when only *high* did, else 0."""
     return (1.0 if low > 0 else 0.0) - (1.0 if high > 0 else 0.0)
 
 
-@compiled
+@inlined
 def _follow(state, bar, now, p, out):  # type: ignore[no-untyped-def]
     """Judge what waits after one closed bar; see the module docstring for the rules."""
     _judge(state, 1, bar, now, p)
@@ -230,42 +237,30 @@ def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     show_targets(state, out)
 
 
-@compiled
-def _show(targets, out):  # type: ignore[no-untyped-def]
-    """Copy the TARGET_FIELDS."""
-    out.above = targets.above
-    out.above_strength = targets.above_strength
-    out.above_kind = targets.above_kind
-    out.above_origin = targets.above_origin
-    out.above_count = targets.above_count
-    out.below = targets.below
-    out.below_strength = targets.below_strength
-    out.below_kind = targets.below_kind
-    out.below_origin = targets.below_origin
-    out.below_count = targets.below_count
-
-
-@compiled
-def _run(state, bars, targets, taken, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, targets, taken, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     place = 0
     for i in range(bars.shape[0]):
         state.n_events = 0
         while place < taken.shape[0] and taken[place].bar == i:
             _await(state, taken[place].event, bars[i], i)
             place += 1
-        _follow(state, bars[i], i, p, out[i])
-        _show(targets[i], out[i])
+        _follow(state, bars[i], i, p, row)
+        keep(targets[i], row)
+        keep(row, out[i])
 
 
 SWEEPS = Concept(
     name="sweeps",
     fields=FIELDS,
-    inner=(Inner(TAKEN_POOLS),),
+    inner=(Inner(TAKEN_POOLS, hands_on=True),),
     events=("sweep", "run", "low_sweeps", "high_sweeps"),
     state=SWEEPS_STATE,
     init=sweeps_init,
     step=sweeps_step,
     run=_run,
+    narrows=True,
     prepare=pools_prepare,
     defaults={**LIQUIDITY.defaults, "reclaim": 3, "min_wick": 0.0},
     ranges={**LIQUIDITY.ranges, "reclaim": Int(0, MAX_RECLAIM), "min_wick": Float(0.0, 20.0)},

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
+from ftbt.smc.rows import blank, keep
 
 RING = 128  # bars kept, a power of two; left + right + 1 must fit
 _MASK = RING - 1
+_CLOSE = 4  # neighbours on each side that are looked at first
 
 SWING_STATE = np.dtype(
     [
@@ -56,15 +58,14 @@ def swing_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 def _is_extreme(values, anchor, left, right, ties, sign):  # type: ignore[no-untyped-def]
     """Tell whether the bar *anchor* is an extreme of *values* (sign -1: a low)."""
     price = sign * values[anchor & _MASK]
-    # Most bars fail by a close neighbour. All four at once: a processor that guesses wrong where
-    # a loop over them ends loses more time than the loop takes.
-    before = max(
-        sign * values[(anchor - 1) & _MASK], sign * values[(anchor - min(2, left)) & _MASK]
-    )
-    after = max(
-        sign * values[(anchor + 1) & _MASK], sign * values[(anchor + min(2, right)) & _MASK]
-    )
-    if max(before, after) > price:
+    # Most bars fail by a close neighbour. All of them at once: a processor that guesses wrong
+    # where a loop over them ends loses more time than the loop takes.
+    around = price
+    for k in range(1, _CLOSE + 1):
+        before = sign * values[(anchor - min(k, left)) & _MASK]
+        after = sign * values[(anchor + min(k, right)) & _MASK]
+        around = max(around, before, after)
+    if around > price:
         return False
     for k in range(1, left + 1):
         other = sign * values[(anchor - k) & _MASK]
@@ -77,14 +78,14 @@ def _is_extreme(values, anchor, left, right, ties, sign):  # type: ignore[no-unt
     return True
 
 
-@compiled
+@inlined
 def _label(new, old):  # type: ignore[no-untyped-def]
     if new > old:
         return 1.0
     return -1.0 if new < old else 0.0  # also when there is no older one (NaN)
 
 
-@compiled
+@inlined
 def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the rule."""
     now = state.count
@@ -119,10 +120,12 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     out.low_label = state.low_label
 
 
-@compiled
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+@looped
+def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     for i in range(bars.shape[0]):
-        swing_step(state, bars[i], p, out[i])
+        swing_step(state, bars[i], p, row)
+        keep(row, out[i])
 
 
 SWINGS = Concept(
@@ -133,6 +136,7 @@ SWINGS = Concept(
     init=swing_init,
     step=swing_step,
     run=_run,
+    narrows=True,
     defaults={"left": 5, "right": 5, "ties": "first"},
     ranges={"left": Int(1, 60), "right": Int(1, 60), "ties": Choice("first", "strict", "all")},
 )

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.data.candles import Bars, frozen
 from ftbt.room import ROOM
 from ftbt.smc.base import Concept, Inner, Records
 from ftbt.smc.ledger import TAKEN
 from ftbt.smc.liquidity import LIQUIDITY, TARGET_FIELDS, show_targets
 from ftbt.smc.pools import NEW_POOLS, POOL_EVENT, pools_follow, pools_init, pools_prepare
+from ftbt.smc.rows import blank, keep
 from ftbt.smc.swings import SWINGS, swing_step
 
 # A pool that was taken, as the ledger tells it, and the bar at which it was.
@@ -33,16 +34,16 @@ class _Taken(Concept):
         parameters: Records,
         base_ms: int,
         inner: Sequence[Records] | None = None,
-        room: Records | None = None,
+        fields: tuple[str, ...] = (),
     ) -> Any:
         """Return the lines, shape (n,), and TAKEN_POOL records in order, shape (taken,)."""
         (swings,) = self._inner(bars, parameters, base_ms) if inner is None else inner
-        out = np.zeros(len(bars), self.out) if room is None else room
+        out = np.empty(len(bars), self.row_of(fields))
         # No more can be taken than there were.
         taken = ROOM.table("taken", 2 * NEW_POOLS * len(bars), TAKEN_POOL)
         state = self.fresh(parameters, base_ms)[0]
         run: Any = self.run  # unlike others it returns something
-        count = run(state, frozen(bars), frozen(swings), parameters[0], out, taken)
+        count = run(state, frozen(bars), frozen(swings), parameters[0], self._wide, out, taken)
         return out, taken[:count].copy()
 
 
@@ -55,16 +56,27 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _run(state, bars, swings, p, out, taken):  # type: ignore[no-untyped-def]
+def _write_down(state, now, taken):  # type: ignore[no-untyped-def]
+    """Write the pools taken at bar *now* to the front of *taken*; return how many there are."""
+    count = 0
+    for k in range(state.n_events):
+        if state.events[k].kind == TAKEN:
+            taken[count].bar = now
+            taken[count].event = state.events[k]
+            count += 1
+    return count
+
+
+@looped
+def _run(state, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-def]
+    row = blank(wide)
     count = 0
     for i in range(bars.shape[0]):
         pools_follow(state, bars[i], swings[i], p)
-        for k in range(state.n_events):
-            if state.events[k].kind == TAKEN:
-                taken[count].bar = i
-                taken[count].event = state.events[k]
-                count += 1
-        show_targets(state, out[i])
+        if state.n_taken > 0:
+            count += _write_down(state, i, taken[count:])
+        show_targets(state, row)
+        keep(row, out[i])
     return count
 
 
@@ -77,6 +89,7 @@ TAKEN_POOLS = _Taken(
     init=pools_init,
     step=_step,
     run=_run,
+    narrows=True,
     prepare=pools_prepare,
     defaults=LIQUIDITY.defaults,
     ranges=LIQUIDITY.ranges,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, looped
 from ftbt.smc.base import NAN, Concept, Inner, SmcLine
 from ftbt.smc.swings import SWING_STATE, SWINGS, swing_init, swing_step
 
@@ -116,7 +116,7 @@ def zigzag_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     _follow(state, state.swing_out, p, out)
 
 
-@compiled
+@looped
 def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
     for i in range(bars.shape[0]):
         _follow(state, swings[i], p, out[i])

@@ -206,13 +206,19 @@ class Setup:
         """
         setups = ROOM.table("setups", len(bars) + 1, SETUP)
         heard: Any = ROOM.table("heard", len(bars), np.int64)
-        rows = [
-            line.outputs(self.rule.fields_of(number, line.concept.lines))
-            for number, line in enumerate(self.lines)
-        ]
+        rows = self._rows()
         count = self._call(self.rule.run, bars, rows, parameters, first, heard, setups)
         self._check(setups[:count])
         return heard[:count].copy(), copied(setups[:count])
+
+    def _rows(self) -> list[Records]:
+        """Return what the rule reads of each line."""
+        found: dict[int, Records] = {}
+        # Those made of others first: these are then known when they are asked for themselves.
+        for number in sorted(range(len(self.lines)), key=lambda n: -self.lines[n].concept.depth):
+            line = self.lines[number]
+            found[number] = line.outputs(self.rule.fields_of(number, line.concept.lines))
+        return [found[number] for number in range(len(self.lines))]
 
     def series(self, bars: Bars, parameters: Any) -> Records:
         """Return the setups at the close of every bar, shape (n,)."""

@@ -1,0 +1,62 @@
+"""A step's row and the fields of it that are kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ftbt.compiled import inlined, looped
+from ftbt.data.candles import frozen
+from ftbt.smc.rows import asks, blank, keep
+
+WIDE = np.dtype([("a", "f8"), ("b", "f8"), ("c", "f8")])
+_tells_a = asks("a", "z")
+
+
+@inlined
+def _step(number: Any, out: Any) -> None:
+    out.a = number
+    out.b = 2.0 * number
+    if number > 1.0:
+        out.c = -number
+
+
+@looped
+def _run(numbers: Any, wide: Any, out: Any) -> Any:
+    row = blank(wide)
+    for i in range(numbers.shape[0]):
+        _step(numbers[i], row)
+        keep(row, out[i])
+    return _tells_a(out[0])
+
+
+def _outputs(*names: str) -> tuple[Any, bool]:
+    out = np.full(3, np.nan, [(name, "f8") for name in names])
+    told = _run(np.array([1.0, 2.0, 3.0]), frozen(np.zeros(0, WIDE)), out)
+    return out, told
+
+
+def test_a_row_begins_with_zeros_and_stays_from_bar_to_bar() -> None:
+    """A field that a step does not set is what it was before: zero at first."""
+    out, _ = _outputs("a", "b", "c")
+    assert out.tolist() == [(1.0, 2.0, 0.0), (2.0, 4.0, -2.0), (3.0, 6.0, -3.0)]
+
+
+def test_the_named_fields_are_kept_in_their_own_order() -> None:
+    """Outputs take the fields that they have, wherever these stand in the row."""
+    out, _ = _outputs("c", "a")
+    assert out.tolist() == [(0.0, 1.0), (-2.0, 2.0), (-3.0, 3.0)]
+
+
+def test_a_field_that_the_row_lacks_is_left_alone() -> None:
+    """Outputs of several steps share one record: each step sets its own."""
+    out, _ = _outputs("b", "other")
+    assert out["b"].tolist() == [2.0, 4.0, 6.0]
+    assert np.isnan(out["other"]).all()
+
+
+def test_compiled_code_knows_which_fields_are_asked_for() -> None:
+    """It is told so by the type of the outputs."""
+    assert _outputs("a", "b")[1]
+    assert not _outputs("b")[1]
