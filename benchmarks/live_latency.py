@@ -3,7 +3,8 @@
 A session of three symbols on the local exchange, with the lines of a shipped strategy, sends a
 waiting entry at every other close and takes it back at the next. The time runs from the frame that
 completes the group of bars (its arrival) until the signed order has been handed to the socket:
-lines, decision, journal on the disk, signature and request lie in between.
+lines, decision, signature, journal on the disk and request lie in between. The session is watched
+and logged as `ftbt live` does it. The exchange and all else on this machine share its cores.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ from ftbt.hyperliquid.keys import AgentKey
 from ftbt.hyperliquid.market_data import BarOptions
 from ftbt.hyperliquid.network import Mode, Network, endpoint
 from ftbt.live.config import LiveConfig
+from ftbt.live.logs import NAME, LogConfig
 from ftbt.live.runner import LiveRun
+from ftbt.live.secrets import Redactor
 from ftbt.live.status import Status
+from ftbt.live.watch import Watch, WatchConfig
 from ftbt.localnet.options import Options
 from ftbt.localnet.process import Localnet, localnet, named_key
 from ftbt.strategy.loader import find_strategy
@@ -99,15 +103,17 @@ def _config(net: Localnet, begin: int, folder: Path) -> LiveConfig:
     )  # fmt: skip
 
 
-def _latencies(net: Localnet, config: LiveConfig) -> list[float]:
-    """Return the seconds from each group of bars to each of its orders."""
+def _latencies(net: Localnet, config: LiveConfig, watch: Watch) -> tuple[list[float], Status]:
+    """Return the seconds from each group of bars to each of its orders, and the last status."""
     sends, seen = _Sends(), []
     found: list[float] = []
 
     def show(status: Status) -> None:
+        watch.show(status)
         seen[:] = [status]
 
     run = LiveRun(config, show=show)
+    watch.hear(run)
     ended: list[BaseException] = []
 
     def go() -> None:
@@ -123,22 +129,31 @@ def _latencies(net: Localnet, config: LiveConfig) -> list[float]:
                 raise ended[0]
             if time.monotonic() > deadline:
                 raise NotMeasured(f"the session stands still: {seen}")
-            time.sleep(0.002)
+            time.sleep(0.01)  # not too often: the session runs in this process
 
     thread = threading.Thread(target=go, daemon=True)
     with sends.watched():
         thread.start()
         wait(0)
+        opened = (net.market_time() // _QUARTER.ms - 1) * _QUARTER.ms
         for _ in range(BARS):
             sends.at.clear()
             net.step(1)
-            wait((net.market_time() // _QUARTER.ms - 1) * _QUARTER.ms)
+            opened += _QUARTER.ms
+            wait(opened)  # without a question to the exchange, which is busy now
             time.sleep(0.05)  # the machine is the session's alone when the next bar comes
             proven = max(book.data.bar.proven for book in run.broker.coins.values())
             found += [at - proven for at in sends.at]
         run.stop()
         thread.join(_PATIENCE_S)
-    return found
+    return found, seen[0]
+
+
+def _watch(config: LiveConfig) -> Watch:
+    """Return what watches a session unless told otherwise: its log, at its usual level."""
+    state = config.state
+    log = LogConfig(state / NAME)
+    return Watch(WatchConfig(config.deployment, "localnet", state, Redactor(), log=log))
 
 
 def run() -> list[Row]:
@@ -154,7 +169,9 @@ def run() -> list[Row]:
             tempfile.TemporaryDirectory(prefix="ftbt-latency-") as folder,
             localnet(options, list(markets.values())) as net,
         ):
-            took = _latencies(net, _config(net, first, Path(folder)))
+            config = _config(net, first, Path(folder))
+            with _watch(config) as watch:
+                took, status = _latencies(net, config, watch)
     except FtbtError as error:
         raise NotMeasured(str(error)) from error
     if len(took) < BARS:
@@ -165,4 +182,5 @@ def run() -> list[Row]:
     return [
         Row("bar's last frame to order on the socket: median", median, "ms", how, at_most=10.0),
         Row("bar's last frame to order on the socket: 99 %", p99, "ms", how, at_most=50.0),
+        Row("of it until all had decided: median", status.latency["median"], "ms", "as in status"),
     ]

@@ -12,7 +12,8 @@ from ftbt.cli.live_view import View, make_view
 from ftbt.cli.watch_options import watch_config
 from ftbt.errors import NetworkError
 from ftbt.hyperliquid.session import Check
-from ftbt.live.runner import LiveRun, interrupts
+from ftbt.live.interrupts import interrupts
+from ftbt.live.runner import LiveRun
 from ftbt.live.status import Status
 from ftbt.live.watch import Watch
 

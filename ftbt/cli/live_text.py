@@ -8,7 +8,7 @@ from typing import Any
 
 from ftbt.data.timeframe import show_ms
 from ftbt.live.runner import LiveRun
-from ftbt.live.status import Status
+from ftbt.live.status import Status, latency_text
 from ftbt.live.words import decision_text, held_text
 from ftbt.strategy.records import REFUSAL_WORDS, Refusal
 
@@ -22,7 +22,7 @@ def bar_line(status: Status, strategies: Strategies) -> str:
     parts.append(f"equity {status.equity:,.2f}")
     trouble = _trouble(status)
     if status.latency:
-        parts.append(f"latency {status.latency['median']:.1f} ms")
+        parts.append(f"decided in {status.latency['last']:.1f} ms")
     decided = _decided(status, strategies)
     parts += [decided] if decided else []
     return " | ".join([*parts, *([f"TROUBLE: {trouble}"] if trouble else [])])
@@ -32,8 +32,7 @@ def status_lines(status: Status, strategies: Strategies) -> list[str]:
     """Return the lines of a terminal's status."""
     feet = f"{status.trades} trades, {status.wins} won"
     if status.latency:
-        median, p99 = status.latency["median"], status.latency["p99"]
-        feet += f" | decided in {median:.1f} ms (p99 {p99:.1f})"
+        feet += f" | {latency_text(status.latency)}"
     feet += f" | requests left {status.weight_left:.0%}"
     lines = [
         " | ".join([f"{status.network} {show_ms(status.market_ms)}", *_prices(status)]),

@@ -106,6 +106,10 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         if not said["positions"]:
             lines.append("  position flat")
         lines.append(f"  orders   {said['open_orders']} on the exchange")
+        if said.get("latency"):
+            from ftbt.live.status import latency_text  # noqa: PLC0415
+
+            lines.append(f"  bars     {latency_text(said['latency'])} after their last frame")
     if figures["halt"]:
         lines.append(f"  HALTED   {figures['halt']['reason']} (by {figures['halt']['by']})")
     lines += [f"  TROUBLE  {text}" for text in figures["trouble"]]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from ftbt.errors import FtbtError, IntegrityError, NetworkError
-from ftbt.hyperliquid.answers import Unreadable
+from ftbt.hyperliquid.answers import Node, Unreadable
 from ftbt.hyperliquid.records import ZERO, AccountState, Fill, Funding, OpenOrder, OrderReport
 from ftbt.hyperliquid.rest import Equity, Rest
 from ftbt.hyperliquid.sockets import Connected, Disconnected, Frame, Socket, SocketOptions
@@ -120,6 +120,7 @@ class AccountStream:
         self._held = True
         self._paid_until = since if paid_since is None else paid_since
         self._paid: set[tuple[int, str]] = set()
+        self._read_on = 0  # connection on which the truth was read last
         self._mode = ""
         self._socket = Socket(rest.transport.endpoint, of_account(user), socket_options, "account")
         self._events: deque[Event] = deque()
@@ -255,7 +256,19 @@ class AccountStream:
             self._hear(message)
         elif message.channel == "user":
             # Liquidations, funding and cancels by the venue change what the account is worth.
+            self._hear_payment(message)
             self._asked.set()
+
+    def _hear_payment(self, frame: Frame) -> None:
+        """Tell a payment of funding at once: it belongs before the fills of that hour.
+
+        Not before the truth was read on this connection: REST asks from the newest payment on, and
+        one that was missed is older.
+        """
+        with suppress(Unreadable), self._merging:
+            said = Node(frame.data, "user")
+            if self._read_on == self._connection and said.has("funding"):
+                self._book_funding(Funding.heard(said.at("funding")))
 
     def _hear(self, frame: Frame) -> None:
         try:
@@ -293,7 +306,9 @@ class AccountStream:
         with self._merging:
             self._book(self._fills.take(fills))
             for payment in paid:
+                self._paid_until = max(self._paid_until, payment.time)
                 self._book_funding(payment)
+            self._read_on = connection
             heard = connection == self._connection and self._connected
             self.truth = Truth(state, equity, orders, read_at, heard, self._drift(state))
             self._tell(self.truth)
@@ -308,9 +323,8 @@ class AccountStream:
         return tuple(rest.fundings(self._user, self._paid_until))
 
     def _book_funding(self, paid: Funding) -> None:
-        if (paid.time, paid.coin) not in self._paid:
-            self._paid.add((paid.time, paid.coin))
-            self._paid_until = max(self._paid_until, paid.time)
+        if paid.key not in self._paid:
+            self._paid.add(paid.key)
             self._tell(paid)
 
     def _drift(self, state: AccountState) -> dict[str, Decimal]:

@@ -37,11 +37,11 @@ class Sent:
 class Journal(Protocol):
     """Where actions are written down. Safe for several threads."""
 
-    def before_sending(self, sent: Sent) -> None:
-        """Write *sent* so that it survives the end of process and machine; then return.
+    def before_sending(self, *sent: Sent) -> None:
+        """Write all of *sent* so that they survive the end of process and machine; then return.
 
         Raises:
-            StorageError: it could not be written; the action must not be sent.
+            StorageError: they could not be written; none of the actions must be sent.
         """
         ...
 

@@ -68,13 +68,21 @@ class Nonces:
         """Return a nonce that nobody with this key on this machine has had or will have.
 
         Raises:
+            ConfigError, StorageError: as `take`.
+        """
+        return self.take(1)[0]
+
+    def take(self, count: int) -> range:
+        """Return *count* such nonces, rising; the file is locked and written once for all.
+
+        Raises:
             ConfigError: when the clock is so far behind the last nonce that it must be wrong.
             StorageError: when the file can't be read or written, or its lock is never free.
         """
         with self._threads:
             try:
                 with self._processes:
-                    return self._advance()
+                    return self._advance(count)
             except Timeout:
                 raise StorageError(
                     f"another process holds {self._path}.lock for more than {_LOCK_SECONDS:.0f} s;"
@@ -83,7 +91,7 @@ class Nonces:
             except OSError as error:
                 raise StorageError(f"cannot use {self._path}: {error.strerror}") from error
 
-    def _advance(self) -> int:
+    def _advance(self, count: int) -> range:
         last, now = self._last(), self._clock()
         nonce = max(now, last + 1)
         if nonce - now > FURTHEST_AHEAD_MS:
@@ -92,8 +100,8 @@ class Nonces:
                 f" nonce in {self._path}: set the clock right; if it is right and was wrong before,"
                 " approve a new agent wallet, for the venue would refuse this one"
             )
-        self._write(nonce)
-        return nonce
+        self._write(nonce + count - 1)
+        return range(nonce, nonce + count)
 
     def _last(self) -> int:
         if not self._path.exists():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from ftbt.data.timeframe import MINUTE_MS
 from ftbt.errors import InputError, did_you_mean
 from ftbt.hyperliquid.answers import Node
 
@@ -314,6 +315,16 @@ class Funding:
         """Return the payment of a `userFunding` row."""
         delta = row.at("delta")
         return cls(delta.text("coin"), row.whole("time"), delta.number("usdc"))
+
+    @classmethod
+    def heard(cls, said: Node) -> Funding:
+        """Return the payment of a frame of the channel `user`."""
+        return cls(said.text("coin"), said.whole("time"), said.number("usdc"))
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells this payment from all others, to the minute: who tells it may round."""
+        return round(self.time / MINUTE_MS), self.coin
 
 
 def _cloid(row: Node) -> str | None:

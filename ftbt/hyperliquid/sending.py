@@ -3,16 +3,19 @@
 The order of steps is the whole point. A nonce is taken, the action is signed, the very bytes go
 into the journal and reach the disk, and only then the socket. Whatever ends the process after
 that, the next one knows what may be on the exchange.
+
+Actions that are decided on together are signed and written down together (`write_down`): the disk
+is waited for once, then they leave side by side (`send`).
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ftbt.errors import ExchangeError, NetworkError, OutcomeUnknown
+from ftbt.errors import ExchangeError, FtbtError, NetworkError, OutcomeUnknown, StorageError
 from ftbt.hyperliquid import sdk
 from ftbt.hyperliquid.agents import Approval
 from ftbt.hyperliquid.answers import Unreadable
@@ -42,6 +45,45 @@ def _wall_ms() -> int:
     return int(time.time() * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action that is to be signed.
+
+    Attributes:
+        form: as the venue takes it.
+        cloids: of the orders that it places or cancels; an oid for one without a cloid.
+        why: what for, for the journal.
+        items: requests of the account that it takes.
+        priority: PROTECT for stops, exits and cancels.
+        expires_ms: how long after it was signed it may be carried out; None: any time.
+        cancels: it takes orders back.
+    """
+
+    form: dict[str, Any]
+    cloids: tuple[str, ...]
+    why: str
+    items: int = 1
+    priority: Priority = Priority.TRADE
+    expires_ms: int | None = EXPIRES_MS
+    cancels: bool = False
+
+
+def placing(
+    orders: Sequence[OrderRequest], why: str, grouping: Grouping = Grouping.NONE,
+    priority: Priority = Priority.TRADE, expires_ms: int | None = EXPIRES_MS,
+) -> Action:  # fmt: skip
+    """Return the action that places *orders*; see `Sender.place`."""
+    cloids = tuple(order.cloid for order in orders)
+    return Action(order_action(orders, grouping), cloids, why, len(orders), priority, expires_ms)
+
+
+def cancelling(orders: Sequence[tuple[Asset, str]], why: str) -> Action:
+    """Return the action that cancels *orders* by cloid; see `Sender.cancel`."""
+    cloids = tuple(cloid for _, cloid in orders)
+    form = cancel_action(orders)
+    return Action(form, cloids, why, len(orders), Priority.PROTECT, cancels=True)
+
+
 class Sender:
     """Sends actions for one account with one key.
 
@@ -52,6 +94,7 @@ class Sender:
         nonces: of the key.
         journal: where actions are written before they are sent.
         clock: the venue's wall clock, ms; expiries are counted from it.
+        doubt: called when the venue judges by another time; the clock is then asked anew.
     """
 
     def __init__(
@@ -62,15 +105,16 @@ class Sender:
         nonces: Nonces,
         journal: Journal,
         clock: Callable[[], int] = _wall_ms,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self.transport = transport
         self.account = approval.account
         self.journal = journal
         self.clock = clock
+        self._doubt = doubt
         self._key = key
         self._vault = approval.vault
         self._nonces = nonces
-        self._pen = threading.Lock()
 
     def place(
         self, orders: Sequence[OrderRequest], why: str, *, grouping: Grouping = Grouping.NONE,
@@ -90,10 +134,7 @@ class Sender:
             NetworkError: it surely was not carried out.
             StorageError: it could not be written down, so it was not sent.
         """
-        cloids = tuple(order.cloid for order in orders)
-        action = order_action(orders, grouping)
-        sent = self._write_down(action, cloids, why, expires_ms, (len(orders), priority))
-        return self._outcomes(sent, self._send(sent, len(orders), priority), cancel=False)
+        return self.carry_out(placing(orders, why, grouping, priority, expires_ms))
 
     def cancel(self, orders: Sequence[tuple[Asset, str]], why: str) -> tuple[Outcome, ...]:
         """Cancel orders by cloid and return what became of each cancel.
@@ -101,11 +142,7 @@ class Sender:
         Raises:
             OutcomeUnknown, NetworkError, StorageError: as `place`; a cancel may be sent again.
         """
-        cloids = tuple(cloid for _, cloid in orders)
-        urgent = (len(orders), Priority.PROTECT)
-        sent = self._write_down(cancel_action(orders), cloids, why, EXPIRES_MS, urgent)
-        answer = self._send(sent, len(orders), Priority.PROTECT)
-        return self._outcomes(sent, answer, cancel=True)
+        return self.carry_out(cancelling(orders, why))
 
     def cancel_oids(self, orders: Sequence[tuple[Asset, int]], why: str) -> tuple[Outcome, ...]:
         """Cancel orders by oid, those that have no cloid; outcomes carry the oid as cloid.
@@ -114,10 +151,8 @@ class Sender:
             OutcomeUnknown, NetworkError, StorageError: as `cancel`.
         """
         names = tuple(str(oid) for _, oid in orders)
-        urgent = (len(orders), Priority.PROTECT)
-        sent = self._write_down(cancel_oid_action(orders), names, why, EXPIRES_MS, urgent)
-        answer = self._send(sent, len(orders), Priority.PROTECT)
-        return self._outcomes(sent, answer, cancel=True)
+        form = cancel_oid_action(orders)
+        return self.carry_out(Action(form, names, why, len(orders), Priority.PROTECT, cancels=True))
 
     def set_leverage(self, asset: Asset, leverage: int, *, cross: bool) -> None:
         """Set leverage and margin mode of *asset*; setting what is set changes nothing.
@@ -155,33 +190,72 @@ class Sender:
             raise ExchangeError(f"the exchange refused to use up a nonce: {found.text}")
         return True
 
+    def practise(self, action: Action) -> None:
+        """Sign *action* and forget it: what is loaded at the first signature is loaded then.
+
+        The venue would not take it from anybody: it expired in 1970.
+        """
+        self._body(action.form, 1, 1)
+
     # --- the three steps ------------------------------------------------------------------------
 
-    def _sign(
-        self, action: dict[str, Any], cloids: tuple[str, ...], why: str, expires_ms: int | None
-    ) -> Sent:
-        nonce = self._nonces.next()
-        expires = None if expires_ms is None else self.clock() + expires_ms
-        body = self._body(action, nonce, expires)
-        kind = str(action["type"])
-        return Sent(self._key.address, self.account, nonce, expires, kind, cloids, body, why)
+    def write_down(self, actions: Sequence[Action]) -> list[Sent | FtbtError]:
+        """Sign *actions* and write them down as one; in the place of one that can't be, why not.
+
+        It waits for the disk, and for nobody else's answer. What is returned is to be sent, each
+        once; an error says that its action must not be.
+        """
+        try:
+            nonces = self._nonces.take(len(actions))
+        except FtbtError as error:
+            return [error] * len(actions)
+        found = [self._signed(action, nonce) for action, nonce in zip(actions, nonces, strict=True)]
+        signed = [one for one in found if isinstance(one, Sent)]
+        try:
+            if signed:
+                self.journal.before_sending(*signed)
+        except StorageError as error:
+            return [error if isinstance(one, Sent) else one for one in found]
+        return found
+
+    def send(self, action: Action, sent: Sent) -> tuple[Outcome, ...]:
+        """Send what *action* has become, which is written down; return what came of each order.
+
+        Raises:
+            OutcomeUnknown, NetworkError: as `place`.
+        """
+        answer = self._send(sent, action.items, action.priority)
+        return self._outcomes(sent, answer, cancel=action.cancels)
+
+    def carry_out(self, action: Action) -> tuple[Outcome, ...]:
+        """Sign, write down and send *action*.
+
+        Raises:
+            OutcomeUnknown, NetworkError, StorageError: as `place`.
+        """
+        return self.send(action, self._written(action))
+
+    def _written(self, action: Action) -> Sent:
+        (found,) = self.write_down([action])
+        if isinstance(found, Sent):
+            return found
+        raise found
+
+    def _signed(self, action: Action, nonce: int) -> Sent | FtbtError:
+        try:
+            self.transport.budget.act(action.items, action.priority)
+        except FtbtError as error:
+            return error
+        expires = None if action.expires_ms is None else self.clock() + action.expires_ms
+        return Sent(
+            self._key.address, self.account, nonce, expires, str(action.form["type"]),
+            action.cloids, self._body(action.form, nonce, expires), action.why,
+        )  # fmt: skip
 
     def _body(self, action: dict[str, Any], nonce: int, expires: int | None) -> bytes:
         mainnet = self.transport.endpoint.is_mainnet
         signed = self._key.sign(action, nonce, expires, self._vault, mainnet=mainnet)
         return sdk.body(action, signed, self._vault, nonce, expires)
-
-    def _write_down(
-        self, action: dict[str, Any], cloids: tuple[str, ...], why: str, expires_ms: int | None,
-        spent: tuple[int, Priority],
-    ) -> Sent:  # fmt: skip
-        """Sign *action* and write it down; *spent*: how many requests of the account it takes."""
-        # One after the other: the first of several is on its way while the next is signed.
-        with self._pen:
-            sent = self._sign(action, cloids, why, expires_ms)
-            self.transport.budget.act(*spent)
-            self.journal.before_sending(sent)
-        return sent
 
     def _send(self, sent: Sent, items: int, priority: Priority) -> Any:
         """Send *sent* and return the answer; what surely failed is noted."""
@@ -213,9 +287,11 @@ class Sender:
     def _note_limits(self, found: Sequence[Outcome]) -> None:
         if found[0].reason is Reason.REQUESTS:
             self.transport.budget.account_is_empty()
+        elif found[0].reason in (Reason.EXPIRED, Reason.NONCE):
+            self._doubt()
 
     def _plain(self, action: dict[str, Any], why: str) -> None:
-        sent = self._write_down(action, (), why, EXPIRES_MS, (1, Priority.TRADE))
+        sent = self._written(Action(action, (), why))
         answer = self._send(sent, 1, Priority.TRADE)
         try:
             found = statuses_of(answer)

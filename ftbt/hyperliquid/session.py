@@ -166,7 +166,9 @@ class Opening:
         approval = self._check_agent(account, clock)
         self._check_requests(account)
         nonces = Nonces(self._key.address, self._endpoint.network, self._folder, clock.wall)
-        sender = Sender(self._transport, self._key, approval, nonces, self._journal, clock.wall)
+        sender = Sender(
+            self._transport, self._key, approval, nonces, self._journal, clock.wall, clock.doubt
+        )
         resolver = Resolver(sender, rest, self._patience)
         self._settle(resolver)
         cloids = CloidMaker(wanted.deployment, wanted.epoch)

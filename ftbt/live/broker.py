@@ -43,6 +43,8 @@ from ftbt.risk.correlation import correlation_groups
 from ftbt.strategy.records import NOTHING, Refusal
 
 _SECOND_LOOK_S = 0.25
+# Status, files and guard wait for so long at most until what a close has led to is on its way.
+_ORDERS_FIRST_S = 0.05
 # Funding and marks move an account a little against our own books.
 SHORT = 0.02
 
@@ -77,9 +79,10 @@ class LiveBroker(AccountBroker):
         step: length of a bar, ms.
         note: writes an event into the journal: kind, body, coin.
         reconcile: asks for the truth about the account.
-        together: what is noted within is written as one.
+        together: what is noted and sent within is written as one.
 
     Attributes:
+        account: what it trades with.
         events, sync, legs: what the exchange tells, what it is asked for, what stands there.
         warm: bars at the front that only warm the lines up.
         caught_up: open of a bar (ms) that may be traded on although it came with the history.
@@ -96,7 +99,7 @@ class LiveBroker(AccountBroker):
     ) -> None:
         self._write, self._together = note, together
         self._turn = ExitStack()  # what a close leads to is written as one
-        self._asked = account
+        self.account = account
         super().__init__(account.settings, account.shares, account.allocation)
         self.limits.hold_breaker()  # a person looks at it first
         self.step, self.warm, self.halted_by = step, 0, ""
@@ -115,6 +118,7 @@ class LiveBroker(AccountBroker):
         self.decided_bar = 0  # open of the newest bar that all strategies have decided on
         self.entries_open = False  # set once history, account and recovery are done
         self.on_bar: Callable[[], None] = lambda: None
+        self.on_decided: Callable[[float], None] = lambda _: None
         self.on_turn: Callable[[], None] = lambda: None
         self.on_warm: Callable[[], None] = lambda: None
         self.pull: Callable[[], Sequence[Event]] = tuple  # what the account's stream has to tell
@@ -125,7 +129,7 @@ class LiveBroker(AccountBroker):
         self._at_close_now = False  # this turn brought bars: strategies are about to be asked
         self._bare: dict[str, float] = {}
         self._closes: list[list[float]] = []
-        self._second_look = 0.0
+        self._second_look = self._orders_first = 0.0
 
     def _note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         if not self.events.restoring:  # what is carried in from the journal stands there already
@@ -140,7 +144,7 @@ class LiveBroker(AccountBroker):
 
     def add_coin(self, data: LiveFeed) -> None:
         """Make the coin of the feed *data* tradable."""
-        asset = self._asked.assets[data.coin]
+        asset = self.account.assets[data.coin]
         instrument = Instrument(data.coin, asset.size_decimals, float(asset.max_leverage))
         book = LiveBook(data, instrument, self.settings, len(self.coins), self.step)
         book.trade_from = self.warm
@@ -281,12 +285,24 @@ class LiveBroker(AccountBroker):
                     with self._together():
                         self.sync.sync(book)
             self.events.look_again()
-        if self.entries_open and not self._at_close_now:  # nothing may delay a decision
+        # Nothing may delay a decision, or compete with its orders for the interpreter.
+        if self.entries_open and not self._at_close_now and not self._hurries():
             self.on_turn()
 
+    def _hurries(self) -> bool:
+        """Tell whether orders of the last close may still be on their way to the socket."""
+        dispatch = self.sync.dispatch
+        sending = dispatch is not None and dispatch.busy > 0
+        return sending and time.monotonic() < self._orders_first
+
     def end_turn(self) -> None:
-        """Write what this turn has led to; strategies have decided by now."""
+        """Write and send what this turn has led to; strategies have decided by now."""
+        decided = time.monotonic()
+        if self._at_close_now:
+            self._orders_first = decided + _ORDERS_FIRST_S
         self._turn.close()
+        if self._at_close_now and len(self.clock) > self.warm:
+            self.on_decided(decided)
 
     def carried_on(self) -> None:
         """Value the account anew after books of an earlier process were carried in."""
@@ -335,6 +351,7 @@ class LiveBroker(AccountBroker):
         self._value = self.desk.equity()
         self.equity.append(self._value)
         if len(self.clock) == self.warm:
+            self._draw_groups()  # at the first close that counts it must be loaded and quick
             self.on_warm()
         if len(self.clock) <= self.warm:
             return

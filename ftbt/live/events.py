@@ -196,9 +196,9 @@ class Events:
     def funding(self, paid: Funding) -> None:
         """Book a payment of funding, once."""
         book = self.books.get(paid.coin)
-        if book is None or (paid.time, paid.coin) in self._paid:
+        if book is None or paid.key in self._paid:
             return
-        self._paid.add((paid.time, paid.coin))
+        self._paid.add(paid.key)
         amount = -float(paid.amount)
         self.desk.pay(book, amount)
         self.note("funding", {"time": paid.time, "paid": amount}, paid.coin)

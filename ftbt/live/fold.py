@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
 from types import SimpleNamespace
 from typing import Any
-
-from backtrader.utils.dateintern import date2num, num2date
 
 from ftbt.backtest.result import Role, Status
 from ftbt.backtest.settings import Settings
 from ftbt.backtest.working import Working
-from ftbt.data.feed import to_bt_time
 from ftbt.data.market import instrument_for
 from ftbt.data.timeframe import Timeframe
 from ftbt.errors import InputError, IntegrityError
@@ -28,33 +24,10 @@ from ftbt.live.broker import Account, LiveBroker
 from ftbt.live.journal import JournalReader
 from ftbt.live.offline import Place
 from ftbt.live.restore import KINDS, Before, Restoring
+from ftbt.live.still import StillFeed
 from ftbt.risk.limits import Limits
 
 Note = Callable[[str, Mapping[str, Any], str], None]
-
-
-class _Times(list[float]):
-    """The times of one bar, as Backtrader's orders ask for them."""
-
-    def datetime(self, ago: int = 0) -> datetime:
-        found: datetime = num2date(self[ago])
-        return found
-
-
-class _Still:
-    """A feed that stands at one bar: as much of it as orders and books read."""
-
-    live = False
-    p = SimpleNamespace(sessionend=time.max)
-    date2num = staticmethod(date2num)
-
-    def __init__(self, coin: str, opened: int, price: float) -> None:
-        self._name = self.coin = coin
-        self.datetime, self.close = _Times([to_bt_time(opened)]), [price]
-        self.lines = SimpleNamespace(datetime=self.datetime)
-
-    def __len__(self) -> int:
-        return 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +106,7 @@ def fold(
     moment = now or max((one.market_ms for one in reader.latest(1)), default=0)
     opened = moment // step * step - step
     coins = tuple(said["symbols"])
-    feeds = {coin: _Still(coin, opened, (prices or {}).get(coin, 0.0)) for coin in coins}
+    feeds = {coin: StillFeed(coin, opened, (prices or {}).get(coin, 0.0)) for coin in coins}
     known = assets or {coin: _asset(coin) for coin in coins}
     broker = _broker(said, {coin: known[coin] for coin in coins}, reader, step, note)
     for coin, feed in feeds.items():

@@ -148,10 +148,10 @@ class _InMemory:
         self._open: list[Sent] = []
         self._lock = threading.Lock()
 
-    def before_sending(self, sent: Sent) -> None:
+    def before_sending(self, *sent: Sent) -> None:
         """See `Journal.before_sending`."""
         with self._lock:
-            self._open.append(sent)
+            self._open += sent
 
     def after(self, sent: Sent, text: str, *, final: bool) -> None:  # noqa: ARG002
         """See `Journal.after`."""

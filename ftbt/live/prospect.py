@@ -24,7 +24,7 @@ from ftbt.hyperliquid.records import Asset, OpenOrder
 from ftbt.hyperliquid.rest import Rest
 from ftbt.hyperliquid.transport import Transport
 from ftbt.live.broker import LiveBroker
-from ftbt.live.dispatch import Cancel, Done, Job, Look, Place
+from ftbt.live.dispatch import Cancel, Done, Look, Paper, Place
 from ftbt.live.fold import Folded, fold, order_words
 from ftbt.live.journal import JournalReader
 from ftbt.live.legs import Placed, Stage
@@ -140,23 +140,15 @@ def look(rest: Rest, place: Where) -> There:
     return _Read(rest, place).there
 
 
-class _Told:
+class _Told(Paper):
     """Hears what a start would note, and takes the jobs that it would send."""
 
-    busy = 0
-
     def __init__(self) -> None:
+        super().__init__()
         self.notes: list[tuple[str, Mapping[str, Any], str]] = []
-        self.jobs: list[Job] = []
 
     def note(self, kind: str, body: Mapping[str, Any], coin: str) -> None:
         self.notes.append((kind, body, coin))
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def close(self, patience_s: float = 0.0) -> None:
-        pass
 
 
 def prospect(reader: JournalReader, place: Where, rest: Rest) -> tuple[Folded, Prospect]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ from ftbt.hyperliquid.resolving import Patience
 from ftbt.hyperliquid.session import Check, Opening, Session, Wanted, told
 from ftbt.live import control
 from ftbt.live.broker import Account, LiveBroker
+from ftbt.live.closes import Closes
 from ftbt.live.config import LiveConfig, OnStop
 from ftbt.live.deadman import DeadMan, is_needed, left_armed
 from ftbt.live.dispatch import Dispatch, Dispatcher, Done, DryRun
@@ -35,6 +35,8 @@ from ftbt.live.earlier import require_past
 from ftbt.live.guard import Guard, Level
 from ftbt.live.journal import Keeper
 from ftbt.live.offline import Place, keep_place
+from ftbt.live.practice import practise
+from ftbt.live.promptness import collecting_in_pauses
 from ftbt.live.restore import KINDS, Before, Restoring
 from ftbt.live.start import capital_check, journal_open, key_held
 from ftbt.live.status import Latencies, Status, StatusFile
@@ -50,10 +52,6 @@ _LOOK_S = 0.25
 _JOURNAL = "journal"
 _DURABLE = frozenset({"session", "stop", "reset", "critical"})
 _NET = (TRADE.names or ()).index("net")
-# Windows has Ctrl-Break in the place of SIGTERM.
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
-)
 
 
 class LiveRun:
@@ -79,6 +77,7 @@ class LiveRun:
             for cls, sleeve in zip(self._classes, config.sleeves, strict=True)
         ]
         self._latencies = Latencies()
+        self._closes = Closes(config.timeframe, replay=config.endpoint.is_local)
         self._stop = threading.Event()
         self._flatten_from = 0.0
         self._hurried = False
@@ -109,7 +108,7 @@ class LiveRun:
             self.journal, self._earlier = opened
             keep_place(config.state, self._place())
             with (
-                closing(Keeper(self.journal, self._backup_fails)),
+                closing(Keeper(self.journal, self._backup_fails, calm=self._closes.calm)),
                 self._session() as session,
                 self._bars(session) as data,
             ):
@@ -140,6 +139,7 @@ class LiveRun:
         session = opening.open(
             Wanted(config.account, config.coins, config.deployment, asked, epoch=epoch)
         )
+        self._closes.clock = session.market_clock
         try:
             yield session
         finally:
@@ -183,7 +183,7 @@ class LiveRun:
         )  # fmt: skip
         self.session, self.data = session, data
         broker = self.broker = LiveBroker(
-            account, config.timeframe.ms, self._note, self._reconcile, self.journal.together
+            account, config.timeframe.ms, self._note, self._reconcile, self._as_one
         )
         before = Before.read(self.journal)
         broker.warm = data.waiting
@@ -200,7 +200,7 @@ class LiveRun:
         self.dead_man: DeadMan | None = None
         self._revised = 0
         broker.on_bar, broker.on_warm = self._on_bar, self._begin
-        broker.on_turn = self._turn
+        broker.on_decided, broker.on_turn = self._decided, self._turn
         cerebro = self.cerebro = self._cerebro(broker, data)
         decided = before.decided or data.last_bar
         session_body = {**self._description(), "warm": broker.warm, "decided": decided}
@@ -208,7 +208,8 @@ class LiveRun:
         self._before = before
         names = {cls: cls.__name__ for cls in self._classes}
         try:
-            with user_code("+".join(names.values()), names):
+            with user_code("+".join(names.values()), names), collecting_in_pauses() as pauses:
+                self._pauses = pauses
                 cerebro.run()
             self._raise_failures()
         except KeyboardInterrupt:
@@ -235,9 +236,6 @@ class LiveRun:
     def _begin(self) -> None:
         """Go live: the lines are warm; carry on what the journal knows, then hear the account."""
         broker, session, config = self.broker, self.session, self.config
-        for one in self.cerebro.runningstrats:
-            if isinstance(one, SetupStrategy):
-                one.prepare()
         restoring = Restoring(broker, self.cerebro.runningstrats)
         with told(self._tell, "positions") as found:
             carried = restoring.run(self.journal.events(kinds=KINDS))
@@ -250,10 +248,11 @@ class LiveRun:
         )  # fmt: skip
         self.stream.start()
         broker.pull, broker.untold = self.stream.events, self.stream.waiting
+        greeting = None if config.endpoint.is_local else self._closes.until_s
         self.dispatch = (
             DryRun(self._deliver)
             if config.dry_run
-            else Dispatcher(session.sender, session.resolver, session.rest, self._deliver)
+            else Dispatcher(session.sender, session.resolver, session.rest, self._deliver, greeting)
         )
         broker.connect(self.dispatch)
         if not config.dry_run:
@@ -263,13 +262,36 @@ class LiveRun:
             )  # fmt: skip
         if carried:
             self._note("note", {"text": f"carried on from {carried} events"}, "")
+        self._practise()
         # Before the first decision: bars may have come while the lines warmed up.
         self._obey()
+        self._pauses.settle()
         broker.entries_open = True
+
+    def _practise(self) -> None:
+        """Let all that the first order needs be loaded before it is due."""
+        for one in self.cerebro.runningstrats:
+            if isinstance(one, SetupStrategy):
+                one.prepare()
+        first = next(iter(self.broker.coins.values()))
+        try:
+            practise(
+                self.broker.account, first.coin, (first.opened, first.price),
+                self.config.timeframe.ms, self.session.sender.practise,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - it is only about milliseconds
+            self._note("note", {"text": f"orders were not practised: {error!r}"}, "")
 
     def _deliver(self, done: Done) -> None:
         self.broker.deliver(done)
         self.data.nudge()
+
+    @contextmanager
+    def _as_one(self) -> Iterator[None]:
+        """Write what is noted within as one, with the orders that it leads to, and send them."""
+        together = nullcontext() if self.dispatch is None else self.dispatch.together()
+        with self.journal.together(), together:
+            yield
 
     def _reconcile(self) -> None:
         if self.stream is not None:
@@ -288,10 +310,7 @@ class LiveRun:
     # --- turns ------------------------------------------------------------------------------------
 
     def _on_bar(self) -> None:
-        """Note how long the newest bar took, and end when it was the last."""
-        proven = max(book.data.bar.proven for book in self.broker.coins.values())
-        if proven:
-            self._latencies.add(time.monotonic() - proven)
+        """End when the newest bar was the last."""
         for strategy in self.cerebro.runningstrats:
             # Backtrader keeps each order that it has ever told, and reads none of them again.
             strategy._orders.clear()  # noqa: SLF001
@@ -299,6 +318,14 @@ class LiveRun:
         until, opened = self.config.until, self.broker.clock[-1]
         if until is not None and opened + self.config.timeframe.ms >= until:
             self._stop.set()
+
+    def _decided(self, moment: float) -> None:
+        """Note how long the newest bar took: *moment* is when all had decided (monotonic s)."""
+        proven = max(book.data.bar.proven for book in self.broker.coins.values())
+        sends = self.dispatch is not None and self.dispatch.busy > 0
+        if proven:
+            sent = time.monotonic() - proven if sends else None
+            self._latencies.add(moment - proven, sent)
 
     def _turn(self) -> None:
         """Look after the session once in each turn of the loop."""
@@ -314,6 +341,8 @@ class LiveRun:
         status = self._status()
         self.file.write(status)
         self._show(status)
+        if not self.data.ready():
+            self._pauses.pause()
 
     def _obey(self) -> None:
         """Do what the owner asks for by files in the state folder; see `ftbt.live.control`."""
@@ -467,27 +496,3 @@ def _loaded(sleeve: Sleeve) -> type[Any]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
-
-
-@contextmanager
-def interrupts(run: LiveRun, told: Callable[[int], None] = lambda _: None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop *run* cleanly while the block runs; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    count = 0
-
-    def handle(number: int, _: Any) -> None:
-        nonlocal count
-        count += 1
-        if count > 1:
-            raise KeyboardInterrupt
-        told(number)
-        run.stop()
-
-    before = {one: signal.signal(one, handle) for one in _SIGNALS}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

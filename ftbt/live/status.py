@@ -36,7 +36,9 @@ class Status:
         open_orders: orders that stand on the exchange.
         unprotected: seconds by coin without a working stop that is meant to be there.
         decision: the newest decision.
-        latency: from the frame that proved a bar to the decision, ms: median and p99.
+        latency: from the last frame that proved a bar, ms: `median`, `p99` and `last` until all
+            strategies had decided; `sent_median` and `sent_p99` until the orders of a close that
+            had some were signed, on the disk, and handed to their senders.
         weight_left: of the requests that may be made this minute, a fraction.
         trades, wins: closed so far.
         over: the process has ended on purpose.
@@ -76,21 +78,39 @@ class Status:
 
 @dataclass(slots=True)
 class Latencies:
-    """Times from the proof of a bar to what followed, of the newest thousand."""
+    """Times from the frame that proved a bar to what followed, of the newest thousand closes."""
 
-    kept: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
+    _decided: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
+    _sent: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
 
-    def add(self, seconds: float) -> None:
-        """Take one in."""
-        self.kept.append(seconds * 1000.0)
+    def add(self, decided_s: float, sent_s: float | None) -> None:
+        """Take those of a close in, seconds; *sent_s* None: it led to no order."""
+        self._decided.append(decided_s * 1000.0)
+        if sent_s is not None:
+            self._sent.append(sent_s * 1000.0)
 
     def figures(self) -> dict[str, float]:
-        """Return median and p99, ms; empty before the first."""
-        if not self.kept:
+        """Return what is known so far, by the names of `Status.latency`."""
+        if not self._decided:
             return {}
-        found = sorted(self.kept)
-        at = [found[min(len(found) - 1, int(len(found) * q))] for q in (0.5, 0.99)]
-        return {"median": round(at[0], 3), "p99": round(at[1], 3)}
+        found = {**_quantiles(self._decided), "last": round(self._decided[-1], 3)}
+        if self._sent:
+            found |= {f"sent_{name}": value for name, value in _quantiles(self._sent).items()}
+        return found
+
+
+def _quantiles(kept: deque[float]) -> dict[str, float]:
+    found = sorted(kept)
+    at = [found[min(len(found) - 1, int(len(found) * q))] for q in (0.5, 0.99)]
+    return {"median": round(at[0], 3), "p99": round(at[1], 3)}
+
+
+def latency_text(latency: Mapping[str, float]) -> str:
+    """Return the times from the frames that proved a bar in words; *latency* as in the status."""
+    text = f"decided in {latency['median']:.1f} ms (p99 {latency['p99']:.1f})"
+    if "sent_median" in latency:
+        text += f", orders out in {latency['sent_median']:.1f} ms (p99 {latency['sent_p99']:.1f})"
+    return text
 
 
 class StatusFile:

@@ -57,9 +57,9 @@ class Remembering:
     def __init__(self) -> None:
         self.last: Sent | None = None
 
-    def before_sending(self, sent: Sent) -> None:
-        """Remember *sent*."""
-        self.last = sent
+    def before_sending(self, *sent: Sent) -> None:
+        """Remember the last of *sent*."""
+        self.last = sent[-1]
 
     def after(self, sent: Sent, text: str, *, final: bool) -> None:
         """Do nothing."""

@@ -57,6 +57,8 @@ def test_status_of_a_bot_that_runs(running: Bot, here, capsys):
     assert code == 0
     assert "running on localnet" in out
     assert "3 on the exchange" in out
+    assert "decided in" in out
+    assert "orders out in" in out
     code, out, _ = typed(capsys, "status", running.state, "--json")
     found = json.loads(out)
     assert (code, found["running"], found["trouble"]) == (0, True, [])

@@ -28,6 +28,13 @@ def test_nonces_follow_the_clock_and_never_repeat(tmp_path):
     assert [nonces.next() for _ in range(4)] == [NOW, NOW + 1, NOW + 2, NOW + 5]
 
 
+def test_several_nonces_are_taken_at_once(tmp_path):
+    """They follow each other, and whoever comes next goes on after the last of them."""
+    nonces = Nonces(KEY, "localnet", tmp_path, lambda: NOW)
+    assert list(nonces.take(3)) == [NOW, NOW + 1, NOW + 2]
+    assert Nonces(KEY, "localnet", tmp_path, lambda: NOW).next() == NOW + 3
+
+
 def test_a_restart_goes_on_after_the_last_nonce(tmp_path):
     """Another object with the same key knows what was used, though the clock was set back."""
     first = Nonces(KEY, "localnet", tmp_path, lambda: NOW).next()

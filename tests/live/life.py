@@ -18,8 +18,9 @@ sys.path.append(str(Path(__file__).parent))
 
 from live_kit import config_for, sleeve_of
 
+from ftbt.live.interrupts import interrupts
 from ftbt.live.journal.appending import Appender
-from ftbt.live.runner import LiveRun, interrupts
+from ftbt.live.runner import LiveRun
 
 
 def kill_at(number: int, *, after: bool, counter: Path) -> None:

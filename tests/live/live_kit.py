@@ -301,7 +301,8 @@ class Scene:
     def _is_quiet(self) -> bool:
         self.raise_end()
         seen = self.seen
-        if seen is None or seen.busy or not seen.connected:
+        # What is told after the end waits for the next process.
+        if seen is None or (seen.busy and not seen.over) or not seen.connected:
             return False
         return abs(self.position() - self.foreign - self.book.size) < 1e-9 and self.stands()
 

@@ -174,6 +174,21 @@ def test_a_keeper_makes_backups_on_schedule(path, opened):
     assert backups_of(path) == made
 
 
+def test_a_keeper_waits_for_a_calm_moment(path, opened):
+    """No backup is begun while something urgent is due."""
+    journal, calm = opened(), threading.Event()
+    filled(journal)
+    keeper = Keeper(journal, every_s=0.05, tidy_s=0.05, calm=calm.is_set)
+    time.sleep(0.5)
+    assert backups_of(path) == []
+    calm.set()
+    end = time.monotonic() + 20
+    while not backups_of(path):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    keeper.close()
+
+
 def test_a_keeper_tells_of_a_backup_that_failed(path, opened):
     """And the journal that was found damaged writes nothing any more."""
     journal = opened()

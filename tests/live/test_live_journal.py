@@ -175,6 +175,29 @@ def test_a_nonce_is_written_once(opened):
     journal.before_sending(replace(SENT, nonce=8))
 
 
+def test_actions_of_one_moment_are_written_together_or_not_at_all(opened, monkeypatch):
+    """One transaction for all; when it fails none may be sent, and their numbers go to others."""
+    journal = opened()
+    three = [replace(SENT, nonce=nonce) for nonce in (7, 8, 9)]
+    with pytest.raises(StorageError, match="has nonce 8"):
+        journal.before_sending(*three, three[1])
+    assert journal.unanswered() == []
+    journal._ends.file.connection.driver_connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(StorageError, match="readonly"):
+        journal.before_sending(*three)
+    journal._ends.file.connection.driver_connection.execute("PRAGMA query_only = 0")
+    assert journal.unanswered() == []
+    writes = []
+    insert = journal._ends._insert_once
+    monkeypatch.setattr(journal._ends, "_insert_once", lambda: (writes.append(1), insert()))
+    journal.before_sending(*three)
+    assert len(writes) == 1
+    assert journal.unanswered() == three
+    with read_journal(journal.path) as reader:
+        assert [one.id for one in reader.sent()] == [1, 2, 3]
+    check_file(journal.path)
+
+
 def test_an_outcome_needs_its_action(opened):
     """What was never written before sending can't have an outcome."""
     with pytest.raises(StorageError, match="lacks the action"):

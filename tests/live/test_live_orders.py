@@ -452,3 +452,23 @@ def test_a_bar_that_the_exchange_tells_otherwise_afterwards_is_told(scene):
     one.bars(2)
     until(lambda: one.run.data.nudge() or one.events("error"), "it is told")
     assert "was another one afterwards: volume" in one.events("error")[0].body["what"]
+
+
+@pytest.mark.parametrize("seconds", [90, -90])
+def test_a_venue_whose_clock_is_set_gets_its_stops_all_the_same(scene, seconds):
+    """What it calls expired is sent again by its own time; nothing new is opened meanwhile."""
+    one = scene()
+    one.enter()
+    one.net.control("/clock", {"wall_offset_ms": seconds * 1000})
+    try:
+        one.price(105.5)
+        one.check()
+        assert triggers(one) == [round(one.book.position.price, 2)]
+        assert one.bare < 5.0
+        one.price(94)
+        one.check()
+        assert not one.position()
+        if seconds > 0:
+            assert "clock" in one.broker.events.trouble
+    finally:
+        one.net.control("/clock", {"wall_offset_ms": 0})

@@ -11,7 +11,7 @@ What a bot knows after a restart is a fold of the events; there is no second cop
 
 from ftbt.live.journal.backups import Keeper, backups_of
 from ftbt.live.journal.checking import check_file
-from ftbt.live.journal.events import Digest, Event, digest
+from ftbt.live.journal.events import Digest, Event, digest, encode
 from ftbt.live.journal.reader import JournalReader, Outcome, Summary, read_journal
 from ftbt.live.journal.recovery import Recovery, begin_anew, newest_sound, recover_from_backup
 from ftbt.live.journal.writer import LiveJournal
@@ -29,6 +29,7 @@ __all__ = [
     "begin_anew",
     "check_file",
     "digest",
+    "encode",
     "newest_sound",
     "read_journal",
     "recover_from_backup",

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from sqlite3 import IntegrityError as Refused
 from typing import Any
 
-from sqlalchemy import Table, insert, select
-from sqlalchemy.exc import IntegrityError as Refused
+from sqlalchemy import Table, select
 
 from ftbt.errors import StorageDamaged, StorageError, StorageFull
 from ftbt.live.journal import database
@@ -34,7 +34,7 @@ class Log:
 
     def __init__(self, table: Table, last: int, chain: bytes) -> None:
         self.last, self.chain = last, chain
-        self.insert = insert(table)
+        self.insert = database.insertion(table)
         self.names = table.c.keys()
         self.waiting: list[dict[str, Any]] = []
 
@@ -135,7 +135,7 @@ class Appender:
         if isinstance(error.__cause__, Refused):
             error = StorageDamaged(
                 f"another program has written to the journal {self._path}:"
-                f" {error.__cause__.orig}; {database.how_back(self._path)}"
+                f" {error.__cause__}; {database.how_back(self._path)}"
             )
         news = type(self.trouble) is not type(error)
         self.trouble = error
@@ -192,7 +192,7 @@ class Appender:
     def _insert_once(self) -> None:
         with database.storage_errors(self._path, "write"):
             database.set_durable(self.file, self._urgent)
-            with self.file.begin():
+            with database.at_once(self.file) as plain:
                 for log in self._logs.values():
                     if log.waiting:
-                        self.file.execute(log.insert, log.waiting)
+                        plain.executemany(log.insert, log.waiting)

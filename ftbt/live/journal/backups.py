@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from ftbt.live.journal.checking import Contents, check_file, check_holds
 
 NEWEST, DAYS = 6, 7
 _FIRST_S = 60.0
+_LONGEST_CALM_S, _CALM_POLL_S = 60.0, 0.5
 _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{6,})-(?P<day>\d{8})T\d{6}Z\.db")
 
 
@@ -129,6 +131,7 @@ class Keeper:
         every_s: seconds between two backups; the first comes within a minute: a young journal has
             none.
         tidy_s: seconds between two times of tidying.
+        calm: whether nothing urgent is due in the next seconds; both wait for it, up to a minute.
     """
 
     def __init__(
@@ -137,10 +140,11 @@ class Keeper:
         on_trouble: Callable[[StorageError], None] | None = None,
         every_s: float = 3600.0,
         tidy_s: float = 60.0,
+        calm: Callable[[], bool] = lambda: True,
     ) -> None:
         self.trouble: StorageError | None = None
         self._journal, self._on_trouble = journal, on_trouble
-        self._every, self._tidy = every_s, min(tidy_s, every_s)
+        self._every, self._tidy, self._calm = every_s, min(tidy_s, every_s), calm
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal keeper", daemon=True)
         self._thread.start()
@@ -154,10 +158,20 @@ class Keeper:
         left = min(self._every, _FIRST_S)
         while not self._ended.wait(min(self._tidy, left)):
             left -= self._tidy
+            if not self._wait_for_calm():
+                return
             self._journal.tidy()
             if left <= 0:
                 left = self._every
                 self._backup()
+
+    def _wait_for_calm(self) -> bool:
+        """Wait for a calm moment; False: closed meanwhile."""
+        longest = time.monotonic() + _LONGEST_CALM_S
+        while not self._calm() and time.monotonic() < longest:
+            if self._ended.wait(_CALM_POLL_S):
+                return False
+        return True
 
     def _backup(self) -> None:
         try:

@@ -12,11 +12,21 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, StaticPool, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NullPool,
+    StaticPool,
+    Table,
+    create_engine,
+    event,
+    insert,
+)  # fmt: skip
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
 from ftbt.errors import InputError, StorageDamaged, StorageError, StorageFull
@@ -134,6 +144,29 @@ def set_durable(connection: Connection, durable: bool) -> None:
     """Let following commits reach the disk (True), or only the operating system (False)."""
     level = "FULL" if durable else "NORMAL"
     driver(connection).execute(f"PRAGMA synchronous = {level}")
+
+
+@contextmanager
+def at_once(connection: Connection) -> Iterator[Any]:
+    """Yield the driver for what is written as a whole or not at all.
+
+    Orders wait for this: SQLAlchemy's own transaction takes half a millisecond more.
+    """
+    plain = driver(connection)
+    plain.execute("BEGIN IMMEDIATE")
+    try:
+        yield plain
+        plain.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            if plain.in_transaction:
+                plain.execute("ROLLBACK")
+        raise
+
+
+def insertion(table: Table) -> str:
+    """Return the statement that inserts a row of *table*, a mapping by names of columns."""
+    return str(insert(table).compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
 def driver(connection: Connection) -> Any:

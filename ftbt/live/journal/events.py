@@ -88,13 +88,13 @@ def encode(kind: str, body: Mapping[str, Any]) -> str:
         TypeError: something in it is no JSON.
     """
     try:
-        text = json.dumps(body, default=_plain, allow_nan=False)
+        text = _dump_any(body)
     except ValueError:
-        text = json.dumps(_finite(body), default=_plain, allow_nan=False)
+        text = _dump_any(_finite(body))
     except TypeError as error:
         raise TypeError(f"an event '{kind}' can't be written: {error}") from error
     # Keys that are no text, or the same text twice, settle here: what is stored is what is read.
-    return _dump(json.loads(text))
+    return text if _has_plain_keys(body) else _dump(json.loads(text))
 
 
 def decode(text: str) -> dict[str, Any]:
@@ -109,8 +109,13 @@ def decode(text: str) -> dict[str, Any]:
     return body
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+def _has_plain_keys(value: object) -> bool:
+    """Tell whether what is written of *value* surely reads back as the same text."""
+    if isinstance(value, dict):
+        return all(type(key) is str and _has_plain_keys(part) for key, part in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_has_plain_keys, value))
+    return value is None or type(value) in _PLAIN
 
 
 def _plain(value: object) -> object:
@@ -125,6 +130,12 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} {value!r} is no JSON")
+
+
+# Made once: decisions wait for them.
+_PLAIN = frozenset((str, int, float, bool))
+_dump = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_dump_any = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain).encode
 
 
 def _finite(value: Any) -> Any:

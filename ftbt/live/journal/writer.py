@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -164,30 +164,33 @@ class LiveJournal:
                 if not self._depth:
                     self._ends.write()
 
-    def before_sending(self, sent: Sent) -> None:
-        """See `Journal.before_sending`; a group that is being noted is written with it.
+    def before_sending(self, *sent: Sent) -> None:
+        """See `Journal.before_sending`; a group that is being noted is written with them.
+
+        One transaction and one sync of the disk, however many they are.
 
         Raises:
-            StorageError: *sent*, or what was noted before it, is not on the disk; don't send.
+            StorageError: *sent*, or what was noted before them, is not on the disk; send none.
         """
         with self._threads:
-            if self._known(sent) is not None:
-                raise StorageError(
-                    f"the journal {self.path} has nonce {sent.nonce} of {sent.signer} already:"
-                    " an action is written, and sent, once"
-                )
+            self._require_new(sent)
             log = self._ends.log(SENT)
-            before = log.chain
-            number = log.add(
-                wall_ms(), sent.signer, sent.account, sent.nonce, sent.expires_after,
-                sent.kind, " ".join(sent.cloids), sent.body, sent.why,
-            )  # fmt: skip
+            added: list[tuple[bytes, int]] = []
+            for one in sent:
+                before = log.chain
+                number = log.add(
+                    wall_ms(), one.signer, one.account, one.nonce, one.expires_after,
+                    one.kind, " ".join(one.cloids), one.body, one.why,
+                )  # fmt: skip
+                added.append((before, number))
             self._ends.urge()
             error = self._ends.write()
             if error is not None:
-                self._ends.take_back(SENT, before)
+                for before, _ in reversed(added):
+                    self._ends.take_back(SENT, before)
                 raise error
-            self._numbers[sent.signer, sent.nonce] = number
+            for one, (_, number) in zip(sent, added, strict=True):
+                self._numbers[one.signer, one.nonce] = number
 
     def after(self, sent: Sent, text: str, *, final: bool) -> None:
         """See `Journal.after`. Never fails for the disk: what is lost can be asked for again."""
@@ -315,6 +318,21 @@ class LiveJournal:
         if number is None:
             raise StorageError(f"the journal {self.path} lacks the action that this belongs to")
         return number
+
+    def _require_new(self, sent: Sequence[Sent]) -> None:
+        """Pass when none of *sent* is in the file, and none comes twice.
+
+        Raises:
+            StorageError: one is, or does.
+        """
+        names = set()
+        for one in sent:
+            if (one.signer, one.nonce) in names or self._known(one) is not None:
+                raise StorageError(
+                    f"the journal {self.path} has nonce {one.nonce} of {one.signer} already:"
+                    " an action is written, and sent, once"
+                )
+            names.add((one.signer, one.nonce))
 
     def _known(self, sent: Sent) -> int | None:
         """Return the number under which *sent* is in the file; None: it is not."""
