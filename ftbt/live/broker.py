@@ -310,6 +310,7 @@ class LiveBroker(AccountBroker):
 
     def _take(self, event: Event | Done) -> None:
         if isinstance(event, Fill):
+            self.begin_day(event.time)
             self.events.fill(event)
         elif isinstance(event, Done):
             self.events.done(event)
@@ -343,9 +344,8 @@ class LiveBroker(AccountBroker):
         opened = next(iter(self.coins.values())).opened
         self.clock.append(opened)
         self._closes.append([book.price for book in self.coins.values()])
-        new_day = opened >= self.limits.next_day
-        if new_day:
-            self.limits.roll(opened, self._value)
+        new_day = len(self.clock) < 2 or opened // DAY_MS != self.clock[-2] // DAY_MS
+        self.begin_day(opened)
         if len(self.clock) > self.warm and (new_day or len(self.clock) == self.warm + 1):
             self._draw_groups()
         self._value = self.desk.equity()
@@ -366,6 +366,19 @@ class LiveBroker(AccountBroker):
             "",
         )  # fmt: skip
         self.on_bar()
+
+    def begin_day(self, time: int) -> None:
+        """Let a new day begin for the limits, with a bar that is over or a fill before that (ms).
+
+        Trades that are opened in the first bar of a day are the new day's.
+        """
+        if time >= self.limits.next_day:
+            self.limits.roll(time, self._value)
+
+    def remember(self, equity: float, limits: Mapping[str, float]) -> None:
+        """Take over what an earlier process knew at a close: its equity and limits."""
+        self._value = equity
+        self.limits.restore(limits)
 
     def _draw_groups(self) -> None:
         """Draw the groups of correlated coins from the closes so far, as a back-test does."""

@@ -136,7 +136,7 @@ class Restoring:
         elif event.kind == "reset":
             self.broker.limits.reset_breaker()
         elif event.kind == "equity":
-            self.broker.limits.restore(body["limits"])
+            self.broker.remember(float(body["equity"]), body["limits"])
             self.broker.shares.peaks = body["peaks"]
 
     def _book(self, event: Event) -> LiveBook:
@@ -203,6 +203,7 @@ class Restoring:
         self.filled_at.setdefault(working.number, time // book.step * book.step)
         self.newest_fill = max(self.newest_fill, time)
         book.at(time)
+        self.broker.begin_day(time)
         events = self.broker.events
         events.take(
             book, working, float(body["size"]), float(body["price"]), float(body["fee"]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from live_kit import COIN, PRICE, Scene, until
+from live_kit import COIN, PRICE, QUARTER, SETTINGS, Scene, until
 
 from ftbt.backtest.result import ExitReason, Status
+from ftbt.data.timeframe import DAY_MS
 from ftbt.hyperliquid.account import Truth
 from ftbt.hyperliquid.records import ZERO, AccountState, OrderReport
 from ftbt.hyperliquid.rest import Equity
@@ -181,3 +183,25 @@ def copy_journal(source: Path, target: Path) -> None:
         for event in journal.events():
             if event.kind != "journal":
                 writer.note(event.kind, event.body, coin=event.coin, market_ms=event.market_ms)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_trade_of_the_first_bar_of_a_day_is_one_of_that_day(scene, dies):
+    """Trades opened before the day's first bar is over count for that day, also after a death."""
+    settings = replace(SETTINGS, limits=replace(SETTINGS.limits, trades_per_day=1))
+    one = scene(settings=settings)
+    one.net.control("/run", {"until": midnight(one) - QUARTER.ms})
+    one.until_decided()
+    one.enter()  # at the last close of a day: it fills when the next one has begun
+    one.price(94)
+    if dies:
+        one.die()
+        one.again()
+    one.enter()
+    assert not one.position()
+    one.check()
+
+
+def midnight(one: Scene) -> int:
+    """Return when the next day of the market begins, ms."""
+    return (one.net.market_time() // DAY_MS + 1) * DAY_MS
