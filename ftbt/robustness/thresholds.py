@@ -53,7 +53,7 @@ TABLE: tuple[Threshold, ...] = (
         "least out-of-sample trades", "QuantConnect LEAN, strategy report: more than 100 trades",
     ),
     Threshold(
-        "psr", "H1", 0.93, "higher", 0.5, 1.0,
+        "psr", "H1", 0.91, "higher", 0.5, 1.0,
         "least probabilistic Sharpe ratio against 0",
         "all gates together: a test below 5 % (decision record 0016); Bailey and Lopez de Prado,"
         " J. Risk 15(2), 2012",
@@ -63,7 +63,7 @@ TABLE: tuple[Threshold, ...] = (
         "below this the record speaks against an edge", "more likely below 0 than above",
     ),
     Threshold(
-        "dsr", "H2", 0.93, "higher", 0.5, 1.0,
+        "dsr", "H2", 0.91, "higher", 0.5, 1.0,
         "least deflated Sharpe ratio at the highest count of looks",
         "as H1 (decision record 0016); Bailey and Lopez de Prado, JPM 40(5), 2014",
     ),
@@ -78,9 +78,9 @@ TABLE: tuple[Threshold, ...] = (
         "Bailey, Borwein, Lopez de Prado and Zhu, J. Computational Finance 20(4), 2017",
     ),
     Threshold(
-        "loss_p", "H3", 0.20, "lower", 0.0, 0.20,
+        "loss_p", "H3", 0.25, "lower", 0.0, 0.25,
         "highest calibrated p-value of the probability of loss that passes",
-        "measured: decision record 0015",
+        "measured: decision records 0015 and 0016",
     ),
     Threshold(
         "pbo_fail", "H3", 0.50, "lower", 0.10, 0.50,
