@@ -138,7 +138,7 @@ def _peek(state: Any, bars: Bars, p: Any, out: Any) -> None:
 
 
 class PeekingSwings(SmcLine):
-    concept = replace(SWINGS, name="peeking_swings", run=_peek)
+    concept = replace(SWINGS, name="peeking_swings", run=_peek, narrows=False)
     lines = SWINGS.lines
     params = SWINGS.params
 
