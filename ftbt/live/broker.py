@@ -47,6 +47,7 @@ _SECOND_LOOK_S = 0.25
 _ORDERS_FIRST_S = 0.05
 # Funding and marks move an account a little against our own books.
 SHORT = 0.02
+_KEPT_MS = DAY_MS  # of an order that has ended, in case that something is told late
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +349,7 @@ class LiveBroker(AccountBroker):
         self.begin_day(opened)
         if len(self.clock) > self.warm and (new_day or len(self.clock) == self.warm + 1):
             self._draw_groups()
+            self.forget(_KEPT_MS // self.step)
         self._value = self.desk.equity()
         self.equity.append(self._value)
         if len(self.clock) == self.warm:
@@ -379,6 +381,12 @@ class LiveBroker(AccountBroker):
         """Take over what an earlier process knew at a close: its equity and limits."""
         self._value = equity
         self.limits.restore(limits)
+
+    def forget(self, bars: int) -> None:
+        """Keep little of orders that ended more than *bars* ago: a session may run for months."""
+        assert isinstance(self.desk, LiveDesk), "made by this class"
+        self.desk.forget(len(self.clock) - bars, lambda one: bool(self.legs.of(one)))
+        self.legs.forget()
 
     def _draw_groups(self) -> None:
         """Draw the groups of correlated coins from the closes so far, as a back-test does."""

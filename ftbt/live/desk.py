@@ -7,6 +7,7 @@ fill, a payment or an end that the exchange has told.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ftbt.backtest.account_limits import AccountLimits
@@ -18,6 +19,18 @@ from ftbt.backtest.working import Bracket, Working
 from ftbt.data.precision import floor_size, nearest_size
 
 TARGETS = (Role.TARGET1, Role.TARGET2)
+
+
+@dataclass(frozen=True, slots=True)
+class PastOrder:
+    """What is kept of a Backtrader order that nothing can happen to any more.
+
+    The order itself is ten times as large, and a session may run for months.
+    """
+
+    owner: Any
+    data: Any
+    ref: int
 
 
 class LiveDesk(Desk):
@@ -75,6 +88,25 @@ class LiveDesk(Desk):
             else:
                 self._finish_order(book, working)
         self._after_part(book, working, size)
+
+    def forget(self, before: int, needed: Callable[[Working], bool]) -> None:
+        """Keep little of orders that ended before bar number *before*.
+
+        Args:
+            before: of the market's clock, as `Working.end_bar`.
+            needed: whether something may still be told of an order.
+        """
+        held = {id(book.trade.entry) for book in self.books.values() if book.trade is not None}
+        for working in self.orders:
+            if isinstance(working.order, PastOrder):
+                continue
+            bracket = working.bracket
+            family = [working] if bracket is None else [bracket.entry, *bracket.children]
+            over = all(one.status != Status.OPEN and one.end_bar < before for one in family)
+            if over and not any(id(one) in held or needed(one) for one in family):
+                order = working.order
+                self.by_ref.pop(order.ref, None)
+                working.order = PastOrder(order.owner, order.data, order.ref)
 
     def finish_part(self, book: Book, working: Working) -> None:
         """Call an entry filled of which only a part did: the rest is no order any more."""

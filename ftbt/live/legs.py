@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from ftbt.backtest.working import Working
 from ftbt.hyperliquid.records import ZERO
+from ftbt.live.desk import PastOrder
 
 
 class Leg(StrEnum):
@@ -149,3 +150,10 @@ class Legs:
         """Return the legs of *working* that are not over."""
         found = [leg for coin in list(self._alive) for leg in self.alive(coin)]
         return [x for x in found if x.working is working and (kind is None or x.kind is kind)]
+
+    def forget(self) -> None:
+        """Drop the legs of orders of which little is kept: nothing is told of them any more."""
+        for table in (self._by_cloid, self._by_oid):
+            gone = [key for key, leg in table.items() if isinstance(leg.working.order, PastOrder)]
+            for key in gone:
+                del table[key]  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import pytest
 from live_kit import COIN, Scene, until
 
 from ftbt.backtest.result import ExitReason, Status
+from ftbt.live.desk import PastOrder
 
 LIMIT, STOP = 2, 3
 
@@ -472,3 +473,25 @@ def test_a_venue_whose_clock_is_set_gets_its_stops_all_the_same(scene, seconds):
             assert "clock" in one.broker.events.trouble
     finally:
         one.net.control("/clock", {"wall_offset_ms": 0})
+
+
+def test_little_is_kept_of_orders_that_ended_long_ago(scene):
+    """A session may run for months: what can't change any more is small; the rest goes on."""
+    one = scene()
+    one.enter()
+    one.price(94)
+    one.price(100, settle=False)
+    one.enter()
+    legs = len(one.broker.legs._by_cloid)
+    one.bars(2)
+    one.broker.forget(1)
+    past = [isinstance(working.order, PastOrder) for working in one.broker.desk.orders]
+    assert past == [True] * 4 + [False] * 4
+    assert len(one.broker.legs._by_cloid) == legs - 4
+    one.check()
+    one.price(94)
+    one.check()
+    assert reasons(one) == [ExitReason.STOP] * 2
+    one.die()
+    one.again()
+    one.check()
