@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from typing import Any
 
 from backtrader.position import Position
@@ -47,6 +48,7 @@ class LiveBook(Book):
         self.price = NAN
         self._ahead = 0
         self._low, self._high = NAN, NAN
+        self.taken_back: Container[int] = ()  # numbers of orders, kept by `Sync`
 
     @property
     def now(self) -> int:
@@ -57,6 +59,14 @@ class LiveBook(Book):
     def bar_time(self) -> int:
         """Open of the newest closed bar, ms UTC."""
         return self.opened
+
+    def waiting(self) -> list[Working]:
+        """Return all orders that have not ended, but for those that are being taken back.
+
+        A back-test's limits have their room at once. What takes it here is sent when the exchange
+        has confirmed that they are gone; see `Sync.in_the_way`.
+        """
+        return [one for one in super().waiting() if one.number not in self.taken_back]
 
     def bar_of(self, opened: int) -> int:
         """Return the number of the bar that opens at *opened* (ms), below 0 before the first."""

@@ -148,7 +148,7 @@ class LiveBroker(AccountBroker):
         asset = self.account.assets[data.coin]
         instrument = Instrument(data.coin, asset.size_decimals, float(asset.max_leverage))
         book = LiveBook(data, instrument, self.settings, len(self.coins), self.step)
-        book.trade_from = self.warm
+        book.trade_from, book.taken_back = self.warm, self.sync.withdrawn
         self.add_book(book)
         self.coins[data.coin] = book
 

@@ -26,7 +26,6 @@ class Cause(StrEnum):
     GAP = "gap: the order's price or the open"
     SLIPPAGE = "slippage"
     EQUITY = "size: equity differed"
-    TAKEN_BACK = "size: an entry was taken back at the same close"
     LIQUIDITY_ROLE = "maker or taker"
     FEE_TIER = "fee tier"
     FUNDING = "funding"
@@ -58,8 +57,6 @@ MEANINGS = {
     " open on the other.",
     Cause.SLIPPAGE: "A market or stop order filled at another price.",
     Cause.EQUITY: "The size follows from the equity, and that was another.",
-    Cause.TAKEN_BACK: "Another entry was taken back at the close of the decision. The back-test's"
-    " limits have its room at once; a session's, when the exchange has confirmed that it is gone.",
     Cause.LIQUIDITY_ROLE: "An order made liquidity on one side and took it on the other.",
     Cause.FEE_TIER: "Fees were charged at another rate.",
     Cause.FUNDING: "Other funding was paid: other rates, or none in the candles' data.",

@@ -149,6 +149,8 @@ class Events:
         }  # fmt: skip
         self.note("fill", body, fill.coin)
         self.take(book, working, size, price, fee, maker=not fill.taker)
+        if working.number in self.sync.withdrawn:
+            self.sync.filled_after_all(working)
         if leg is None:
             return
         leg.filled += fill.size

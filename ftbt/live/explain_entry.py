@@ -187,26 +187,6 @@ def _equity_at(result: Result, bar_ms: int) -> float:
     return float(found[0]) if len(found) else math.nan
 
 
-def _taken_back(case: Case) -> Found:
-    """The session's limits left less room, for an entry whose cancel was still on its way."""
-    expected, actual = case.both()
-    if not _asked(actual) < _asked(expected):
-        return None
-    result, closed = case.context.expected, expected.decided_ms
-    for row in result.orders:
-        ended = int(row["status"]) in (Status.CANCELLED, Status.EXPIRED)
-        if not ended or int(row["role"]) != Role.ENTRY or int(row["end_bar"]) < 0:
-            continue
-        if bar_open(result, int(row["end_bar"])) in (closed, closed + case.context.frame):
-            coin = result.symbols[int(row["symbol"])]
-            return Cause.TAKEN_BACK, f"the entry in {coin} of {show_ms(_made_ms(result, row))}"
-    return None
-
-
-def _made_ms(result: Result, row: Any) -> int:
-    return bar_open(result, int(row["bar"])) + result.timeframe.ms
-
-
 def _other_room(case: Case) -> Found:
     """Limits on risk leave other room when something else is held."""
     if case.context.differed_before(case.trip.entry_ms):
@@ -232,5 +212,5 @@ ONLY_ACTUAL = (
     _refused_by_limit, _was_in_position, _open_first, _touched_entry, _inside_entry, fault,
 )  # fmt: skip
 ENTRY_BAR = (_late_entry, _touched_before, _inside_entry, fault)
-SIZE = (_partial_entry, _equity, _other_room, _taken_back, fault)
+SIZE = (_partial_entry, _equity, _other_room, fault)
 ENTRY_PRICE = (_gap_entry, _slipped_entry, fault)

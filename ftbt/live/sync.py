@@ -164,7 +164,25 @@ class Sync:
     def _free_to_enter(self, book: LiveBook) -> bool:
         # A stop of the position before would be one of the new position as well.
         old = not book.size and any(leg.closes for leg in self.legs.alive(book.coin))
-        return not old and self._may_enter(book)
+        return not (old or self.in_the_way()) and self._may_enter(book)
+
+    def in_the_way(self) -> bool:
+        """Tell whether an entry that is taken back, in any coin, may still fill.
+
+        The room that it had may be that of an entry which waits to be sent.
+        """
+        return bool(self.withdrawn) and any(
+            leg.kind is Leg.ENTRY and leg.working.number in self.withdrawn
+            for leg in self.legs.all_alive()
+        )
+
+    def filled_after_all(self, working: Working) -> None:
+        """Send nothing of what may have been given the room of an entry that was taken back."""
+        for book in self.desk.books.values():
+            for one in list(book.active):
+                unsent = one.status == Status.OPEN and not one.reduces and not one.filled
+                if unsent and one is not working and not self.legs.of(one, Leg.ENTRY):
+                    self.desk.end(book, one, Status.REJECTED)
 
     def _send_entry(self, book: LiveBook, working: Working, *, opens: bool) -> None:
         entry = self._leg(book, working, Leg.ENTRY, self._size(book, working.remaining))

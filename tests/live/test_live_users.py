@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
 import pytest
-from live_kit import QUARTER, Scene, until
+from live_kit import QUARTER, SETTINGS, Scene, until
 
 from ftbt.backtest.result import ExitReason, Status
+from ftbt.risk.limits import Limits
 
 
 class Scripted(bt.Strategy):
@@ -216,3 +218,36 @@ def test_more_than_the_account_can_carry_is_refused(one):
     one.check()
     assert not one.position()
     until(lambda: one.broker.desk.orders[0].status in (Status.MARGIN, Status.REJECTED), "refused")
+
+
+ONE_ONLY = replace(SETTINGS, limits=replace(Limits.none(), total_exposure=0.05))
+
+
+def swap(s):
+    """Take the waiting entry back and ask for another one that needs its room."""
+    s.cancel(s.kept)
+    s.seen = s.buy(size=40, exectype=bt.Order.Limit, price=97)
+
+
+def test_an_entry_has_the_room_of_one_that_was_taken_back_at_the_same_close(scene):
+    """As in the back-test; it goes out when the exchange has confirmed that the other is gone."""
+    one = scene(Scripted, settings=ONE_ONLY)
+    do(one, lambda s: s.buy(size=40, exectype=bt.Order.Limit, price=98))
+    do(one, lambda s: s.buy(size=40, exectype=bt.Order.Limit, price=97) and None)
+    assert [float(o["limitPx"]) for o in one.orders()] == [98]  # no room for both
+    one.run.cerebro.runningstrats[0].kept = one.broker.desk.orders[0].order
+    do(one, swap)
+    one.check()
+    assert [float(o["limitPx"]) for o in one.orders()] == [97]
+
+
+def test_an_entry_is_not_sent_when_the_one_taken_back_for_it_fills_after_all(scene):
+    """Both would be more than the limits allow."""
+    one = scene(Scripted, settings=ONE_ONLY)
+    do(one, lambda s: s.buy(size=40, exectype=bt.Order.Limit, price=98))
+    one.strike("fill_before_cancel")
+    do(one, swap)
+    one.check()
+    assert one.position() == 40
+    assert not one.orders()
+    assert one.broker.desk.orders[1].status == Status.REJECTED

@@ -97,10 +97,6 @@ CASES = {
     Cause.EQUITY: lambda: told(
         session(LEG), session(replace(LEG, size=1.9), equity=9500.0)
     ),
-    Cause.TAKEN_BACK: lambda: told(
-        session(LEG, unfilled=[{"bar": 101, "end_bar": 102, "price": 90.0}]),
-        session(replace(LEG, size=1.5), unfilled=[{"bar": 101, "end_bar": 102, "price": 90.0}]),
-    ),
     Cause.FEE_TIER: lambda: told(session(LEG), session(replace(LEG, fee_factor=0.9))),
     Cause.LIQUIDITY_ROLE: lambda: told(session(LIMIT), session(replace(LIMIT, entry_maker=False))),
     Cause.FUNDING: lambda: told(session(LEG), session(replace(LEG, funding=0.02))),
