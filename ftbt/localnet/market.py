@@ -30,6 +30,7 @@ class CoinMarket:
         base: bars that are walked (the detail bars when there are any), BAR array.
         base_ms: their length.
         decision_ms: length of the candles that strategies decide on.
+        walked_from: open of the first bar that can be walked; before it there is history only.
         price: last traded price; mark and oracle price as well.
         time: when it traded, ms.
     """
@@ -40,9 +41,11 @@ class CoinMarket:
         self.decision_ms = candles.timeframe.ms
         self.base, self.base_ms = candles.bars, candles.timeframe.ms
         if market.detail is not None:
-            self.base, self.base_ms = market.detail.bars, market.detail.timeframe.ms
+            self.base, self.base_ms = _with_history(market), market.detail.timeframe.ms
         if len(self.base) == 0:
             raise DataError(f"{asset.coin}: no bars to replay")
+        walked = candles if market.detail is None else market.detail
+        self.walked_from = int(walked.bars["time"][0]) if len(walked) else int(self.base["time"][0])
         self._candles = candles.bars
         self._spread: Floats = slippage_fraction(candles.bars, settings)
         self._spread_of = (-1, ZERO)
@@ -251,6 +254,19 @@ class CoinMarket:
         rest_from = int(bars["time"][stop - 1]) + self.decision_ms if stop > first else opened
         begin = int(np.searchsorted(self.base["time"], rest_from))
         return closed + rows_of(self.base[begin:done], interval, STEPS, self._decimals)
+
+
+def _with_history(market: Market) -> Bars:
+    """Return the detail bars, and the candles that closed before them as history.
+
+    Detail bars are often kept for the newest time only, and lines need a longer past.
+    """
+    assert market.detail is not None, "asked for with detail bars"
+    candles, fine = market.candles, market.detail.bars
+    if not len(fine):
+        return fine
+    closed = candles.bars["time"] + candles.timeframe.ms <= fine["time"][0]
+    return np.concatenate([candles.bars[closed], fine]) if closed.any() else fine
 
 
 def _funding(market: Market) -> tuple[Floats, Any]:

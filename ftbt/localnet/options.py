@@ -113,7 +113,7 @@ def build(markets: Sequence[Market], options: Options) -> Venue:
 
 def _begin(markets: Sequence[Market], coins: Sequence[CoinMarket], options: Options) -> int:
     frame = Timeframe.parse(markets[0].candles.timeframe)
-    first = max(int(coin.base["time"][0]) for coin in coins)
+    first = max(coin.walked_from for coin in coins)
     last = min(int(coin.base["time"][-1]) for coin in coins)
     if options.begin is not None:
         begin = frame.floor(to_ms(parse_time(options.begin)))

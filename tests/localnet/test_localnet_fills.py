@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from localnet_kit import (
+    FLAT,
+    FRAME,
     HISTORY,
+    START,
     fills,
     funded,
     market,
@@ -16,6 +21,11 @@ from localnet_kit import (
     statuses,
     venue_of,
 )
+
+from ftbt.data.candles import Candles, make_bars
+from ftbt.data.timeframe import Timeframe
+from ftbt.localnet.assets import assets_of
+from ftbt.localnet.market import CoinMarket
 
 D = Decimal
 
@@ -205,3 +215,23 @@ def test_detail_bars_tell_the_path():
     assert _step(venue) == "end"
     assert fills(venue, user)[-1] == ("A", D(1), D("101.5"))
     assert venue.core.account(user).positions == {}
+
+
+def test_candles_before_the_first_detail_bar_are_history():
+    """Minutes are often kept for the newest time only: lines need the candles before them."""
+    whole = market("SOL", [*HISTORY, (100.0, 101.0, 99.0, 100.5)])
+    minutes = make_bars(
+        START + FRAME * (len(HISTORY) - 1) + 60_000 * np.arange(3, 30, dtype=np.int64),
+        *np.full((4, 27), 100.0), np.full(27, 10.0),
+    )  # fmt: skip
+    late = replace(whole, detail=Candles("SOL", Timeframe.parse("1m"), minutes))
+    plain, found = (CoinMarket(assets_of([m.instrument])[0], m, FLAT) for m in (whole, late))
+    for one in (plain, found):
+        one.start_at(START + FRAME * len(HISTORY))
+    asked = ("15m", START, START + FRAME * (len(HISTORY) - 1) - 1)
+    assert len(found.snapshot(*asked)) == len(HISTORY) - 1
+    for mine, theirs in zip(found.snapshot(*asked), plain.snapshot(*asked), strict=True):
+        assert {k: v for k, v in mine.items() if k != "n"} == {
+            k: v for k, v in theirs.items() if k != "n"
+        }
+    assert found.walked_from == int(minutes["time"][0])
