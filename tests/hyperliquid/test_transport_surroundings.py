@@ -162,5 +162,12 @@ def test_tls_that_fails_after_the_request_leaves_open_what_became_of_it(monkeypa
         with socket.socket(fileno=os.dup(secure.fileno())) as plain:
             plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that is none
 
-    with pytest.raises(OutcomeUnknown):
-        act(monkeypatch, own, serve)
+    for _ in range(3):
+        try:
+            act(monkeypatch, own, serve)
+        except OutcomeUnknown:
+            return
+        except NetworkError as error:
+            if "proxy" not in str(error):  # else the stand-in was not reached: nothing was sent
+                raise
+    pytest.fail("the request never came as far as the secure connection")
