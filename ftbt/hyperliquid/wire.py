@@ -13,6 +13,8 @@ from ftbt.errors import InputError
 
 # The venue refuses a ninth decimal.
 MOST_DECIMALS = 8
+# A sum of two below this has 8 exact decimals in the 28 digits of decimal arithmetic.
+_TOO_LARGE = Decimal(10) ** 18
 
 
 class Toward(StrEnum):
@@ -99,7 +101,8 @@ def parse(written: object) -> Decimal:
     """Return the number that the venue wrote as a string.
 
     Raises:
-        ValueError: when it is anything but a finite decimal number in a string.
+        ValueError: when it is anything but a decimal number in a string, or one too large to be
+            reckoned with to the eighth decimal.
     """
     if not isinstance(written, str):
         raise ValueError(f"{written!r} is not a number in a string")  # noqa: TRY004 - one class
@@ -109,4 +112,6 @@ def parse(written: object) -> Decimal:
         raise ValueError(f"{written!r} is not a number") from None
     if not number.is_finite():
         raise ValueError(f"{written!r} is not a finite number")
+    if abs(number) >= _TOO_LARGE:
+        raise ValueError(f"{written!r} is too large for 8 exact decimals")
     return number

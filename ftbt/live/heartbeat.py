@@ -21,7 +21,7 @@ import requests
 from ftbt.data.retry import shorten
 from ftbt.errors import ConfigError
 from ftbt.hyperliquid.keys import read_private
-from ftbt.live.secrets import Redactor, url_secrets
+from ftbt.live.secrets import Redactor, one_place, url_secrets
 
 HEARTBEAT_VARIABLE = "FTBT_HEARTBEAT"
 HEARTBEAT_FILE_VARIABLE = "FTBT_HEARTBEAT_FILE"
@@ -113,13 +113,9 @@ def load_heartbeat(
     Raises:
         ConfigError: both, a file that others can read, no URL.
     """
-    named = environment.get(HEARTBEAT_FILE_VARIABLE)
-    path = file or (Path(named).expanduser() if named else None)
-    plain = environment.get(HEARTBEAT_VARIABLE, "").strip()
-    if path is not None and plain:
-        raise ConfigError(
-            f"the heartbeat's URL is in {HEARTBEAT_VARIABLE} and in {path}: leave one of them out"
-        )
+    plain, path = one_place(
+        environment, HEARTBEAT_VARIABLE, HEARTBEAT_FILE_VARIABLE, file, "the heartbeat's URL is"
+    )
     if path is not None:
         return Heartbeat(read_private(path, "file of the heartbeat").strip(), str(path), redact)
     return Heartbeat(plain, HEARTBEAT_VARIABLE, redact) if plain else None

@@ -39,13 +39,13 @@ class CoinMarket:
         self.asset = asset
         candles = market.candles
         self.decision_ms = candles.timeframe.ms
-        self.base, self.base_ms = candles.bars, candles.timeframe.ms
-        if market.detail is not None:
-            self.base, self.base_ms = _with_history(market), market.detail.timeframe.ms
-        if len(self.base) == 0:
-            raise DataError(f"{asset.coin}: no bars to replay")
         walked = candles if market.detail is None else market.detail
-        self.walked_from = int(walked.bars["time"][0]) if len(walked) else int(self.base["time"][0])
+        if len(walked) == 0:
+            raise DataError(f"{asset.coin}: no bars to replay")
+        self.walked_from = int(walked.bars["time"][0])
+        self.base, self.base_ms = candles.bars, walked.timeframe.ms
+        if market.detail is not None:
+            self.base = _with_history(market)
         self._candles = candles.bars
         self._spread: Floats = slippage_fraction(candles.bars, settings)
         self._spread_of = (-1, ZERO)

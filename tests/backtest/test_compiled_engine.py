@@ -412,26 +412,28 @@ def test_a_market_without_a_setup_costs_nothing():
     assert answer.refused == {}
 
 
-def test_setups_are_the_same_at_once_and_where_they_are_heard():
-    """The setups that are heard are those of the whole series that say something."""
+def a_setup():
+    """Return a setup, the bars of its market and the parameters of its rule."""
     market = wave().market()
     strategy = objects.make_strategy(ByCode, {"unit": 0.03}, market, Settings())
     setup = Setup(by_code, smc.AverageTrueRange(strategy.data))
-    bars = market.candles.bars
-    heard, said = setup.heard(bars, strategy._packed[0])
-    whole = setup.series(bars, strategy._packed[0])
+    return setup, market.candles.bars, strategy._packed[0]
+
+
+def test_setups_are_the_same_at_once_and_where_they_are_heard():
+    """The setups that are heard are those of the whole series that say something."""
+    setup, bars, parameters = a_setup()
+    heard, said = setup.heard(bars, parameters)
+    whole = setup.series(bars, parameters)
     assert heard.tolist() == np.flatnonzero(whole["side"]).tolist()
     assert said.tobytes() == whole[heard].tobytes()
 
 
 def test_a_rule_is_not_asked_at_bars_that_only_warm_the_lines_up():
     """From the bar on that is named the same setups are heard, before it none."""
-    market = wave().market()
-    strategy = objects.make_strategy(ByCode, {"unit": 0.03}, market, Settings())
-    setup = Setup(by_code, smc.AverageTrueRange(strategy.data))
-    bars = market.candles.bars
-    heard, said = setup.heard(bars, strategy._packed[0])
+    setup, bars, parameters = a_setup()
+    heard, said = setup.heard(bars, parameters)
     assert len(heard) > 1
-    later, told = setup.heard(bars, strategy._packed[0], int(heard[1]))
+    later, told = setup.heard(bars, parameters, int(heard[1]))
     assert later.tolist() == heard[1:].tolist()
     assert told.tobytes() == said[1:].tobytes()

@@ -91,7 +91,7 @@ def test_text_that_is_no_frame_ends_nothing(open_data, raw):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-    | st.sampled_from(["1.0", "-1", "1e999", "NaN", "A", "B", "0x00"]),
+    | st.sampled_from(["1.0", "-1", "1e999", "1E20", "-1e27", "1e-99999", "NaN", "A", "B", "0x00"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=8,
 )  # fmt: skip

@@ -97,6 +97,13 @@ def test_only_finite_numbers_in_strings_are_read(written):
         wire.parse(written)
 
 
+@pytest.mark.parametrize("written", ["1e18", "-1E20", "1000000000000000000.5"])
+def test_a_number_that_could_not_be_added_up_exactly_is_refused(written):
+    """A position of 1E20 coins is an error in the answer, and must not end a calculation later."""
+    with pytest.raises(ValueError, match="too large"):
+        wire.parse(written)
+
+
 def test_binary_tails_are_read_exactly():
     """Numbers with the noise of binary floats, as the venue sends them, lose no digit."""
     assert wire.parse("2703997.4500000002") == Decimal("2703997.4500000002")

@@ -36,6 +36,11 @@ def opens_nothing(one: Scene) -> bool:
     return len(one.events("leg")) == legs and bool(one.events("refusal"))
 
 
+def refuse_next(one: Scene) -> None:
+    """Let the exchange refuse the next orders that are sent."""
+    one.strike("batch_error", text="Insufficient margin to place order.", match={"type": "order"})
+
+
 def ended(one: Scene) -> Any:
     """Wait for the session's end and return its last status."""
     until(lambda: one.ended, "the session has ended")
@@ -50,9 +55,7 @@ def test_refusals_in_a_row_stop_entries_until_somebody_resumes(scene):
     """Not the breaker, and not for ever: a person says that it may go on."""
     one = scene(guard=GuardLimits(refusals=2))
     for _ in range(2):
-        one.strike(
-            "batch_error", text="Insufficient margin to place order.", match={"type": "order"}
-        )
+        refuse_next(one)
         one.enter()
     until(lambda: "refusals" in trips(one), "the guard has stepped in")
     assert opens_nothing(one)
@@ -67,9 +70,7 @@ def test_refusals_with_a_fill_between_them_are_no_streak(scene):
     """What fills shows that the exchange takes our orders."""
     one = scene(guard=GuardLimits(refusals=2))
     for _ in range(2):
-        one.strike(
-            "batch_error", text="Insufficient margin to place order.", match={"type": "order"}
-        )
+        refuse_next(one)
         one.enter()
         one.enter()
         one.price(94)

@@ -15,7 +15,7 @@ from ftbt.data.retry import shorten
 from ftbt.errors import ConfigError, FtbtError
 from ftbt.hyperliquid.keys import read_private
 from ftbt.live.alerts.model import Alert, Level
-from ftbt.live.secrets import Redactor, url_secrets
+from ftbt.live.secrets import Redactor, one_place, url_secrets
 
 if TYPE_CHECKING:
     from apprise.plugins import NotifyBase
@@ -134,14 +134,11 @@ def load_targets(
     Raises:
         ConfigError: both, a file that others can read, a URL that can't be used.
     """
-    named = environment.get(ALERTS_FILE_VARIABLE)
-    path = file or (Path(named).expanduser() if named else None)
-    plain = environment.get(ALERTS_VARIABLE, "").split()
-    if path is not None and plain:
-        raise ConfigError(
-            f"alert targets are in {ALERTS_VARIABLE} and in {path}: leave one of them out"
-        )
-    places = [(url, f"URL {n} of {ALERTS_VARIABLE}") for n, url in enumerate(plain, start=1)]
+    plain, path = one_place(
+        environment, ALERTS_VARIABLE, ALERTS_FILE_VARIABLE, file, "alert targets are"
+    )
+    urls = enumerate(plain.split(), start=1)
+    places = [(url, f"URL {n} of {ALERTS_VARIABLE}") for n, url in urls]
     if path is not None:
         lines = read_private(path, "file of alert targets").splitlines()
         places = [
