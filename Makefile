@@ -5,9 +5,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v pyth
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+ROUNDS ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check bench calibrate soak docs clean
+.PHONY: help run test test-slow search check bench calibrate soak docs clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,11 @@ test: $(VENV)/.dev ## the tests (slow ones apart)
 
 test-slow: $(VENV)/.dev ## the tests that need minutes
 	$(BIN)/pytest -n $(JOBS) -m slow
+
+search: $(VENV)/.dev ## the property tests with new random examples, ROUNDS times (ten minutes)
+	@for round in $$(seq $(ROUNDS)); do \
+		$(BIN)/pytest -n $(JOBS) -m 'hypothesis and not slow' --hypothesis-profile=search || exit 1; \
+	done
 
 check: $(VENV)/.dev ## style, types, import contracts
 	$(BIN)/ruff check .
