@@ -77,21 +77,37 @@ def _begin(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _take(period, bar, index, length, origin):  # type: ignore[no-untyped-def]
-    """Take one bar into *period*; return 1 when a whole one was completed before it."""
-    completed = 0.0
+def _outside(period, bar, index, length):  # type: ignore[no-untyped-def]
+    """Tell whether *bar* belongs to another period than the running one."""
     into = bar.time - period.start
-    if index == 0 or into < 0 or into >= length:
-        completed = _begin(period, bar, index, length, origin)
+    return index == 0 or into < 0 or into >= length
+
+
+@inlined
+def _extend(period, high, high_bar, low, low_bar):  # type: ignore[no-untyped-def]
+    """Take the high and low of a bar, or of a shorter period, into *period*."""
     # Chosen, not jumped over: a processor guesses badly which bars go further.
-    high, high_bar, low, low_bar = period.high, period.high_bar, period.low, period.low_bar
-    higher = bar.high > high
-    lower = bar.low < low
-    period.high = bar.high if higher else high
-    period.high_bar = index if higher else high_bar
-    period.low = bar.low if lower else low
-    period.low_bar = index if lower else low_bar
-    return completed
+    higher = high > period.high
+    lower = low < period.low
+    period.high = high if higher else period.high
+    period.high_bar = high_bar if higher else period.high_bar
+    period.low = low if lower else period.low
+    period.low_bar = low_bar if lower else period.low_bar
+
+
+@compiled
+def _begin_day(state, bar, index, p):  # type: ignore[no-untyped-def]
+    """Begin a new day with *bar*; return 1 for a day and for a week that was completed."""
+    offset = p.day_start * HOUR_MS
+    day = state.day
+    week = state.week
+    # A week is seven days, so only whole days are taken into it.
+    _extend(week, day.high, day.high_bar, day.low, day.low_bar)
+    new_day = _begin(day, bar, index, DAY_MS, offset)
+    new_week = 0.0
+    if _outside(week, bar, index, WEEK_MS):
+        new_week = _begin(week, bar, index, WEEK_MS, WEEK_ORIGIN_MS + offset)
+    return new_day, new_week
 
 
 @inlined
@@ -99,9 +115,12 @@ def periods_take(state, bar, p):  # type: ignore[no-untyped-def]
     """Take one closed bar; return 1 for a day and for a week that was completed before it."""
     now = state.seen
     state.seen += 1
-    offset = p.day_start * HOUR_MS
-    new_day = _take(state.day, bar, now, DAY_MS, offset)
-    return new_day, _take(state.week, bar, now, WEEK_MS, WEEK_ORIGIN_MS + offset)
+    new_day = 0.0
+    new_week = 0.0
+    if _outside(state.day, bar, now, DAY_MS):
+        new_day, new_week = _begin_day(state, bar, now, p)
+    _extend(state.day, bar.high, now, bar.low, now)
+    return new_day, new_week
 
 
 @inlined

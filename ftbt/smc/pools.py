@@ -57,6 +57,7 @@ ROW = np.dtype(
         ("last", "i8"),
         ("worst", "f8"),  # furthest price towards and beyond the row since its last touch
         ("pool", "i8"),  # id of its pool, 0 for none
+        ("bound", "f8"),  # the highest extreme of this row and all before it
     ],
     align=True,
 )
@@ -75,6 +76,7 @@ POOL_EVENT = np.dtype(
     ],
     align=True,
 )
+_NEVER = np.iinfo(np.int64).max
 _SESSION_CHOICE = np.dtype([("session", "i8"), ("start", "i8"), ("end", "i8")], align=True)
 _SIDE = np.dtype(
     [
@@ -82,8 +84,7 @@ _SIDE = np.dtype(
         ("n", "i8"),
         ("nearest", "i8"),  # place of the nearest pool, -1 for none
         ("reach", "f8"),  # its level: nothing is taken while the price stays above it
-        ("due", "i8"),  # bar at which the next pool of a swing expires
-        ("stale", "i8"),  # 1 while these two have to be looked up again
+        ("due", "i8"),  # no pool of a swing expires before this bar
         ("row", ROW, (ROWS,)),
         ("rows", "i8"),
         ("watch", "f8"),  # no row is traded beyond while the price stays above this
@@ -108,27 +109,7 @@ LIQUIDITY_FIELDS = [
 ]
 
 
-@compiled
-def _forget(side):  # type: ignore[no-untyped-def]
-    """Begin to look up the nearest pool and the next to expire: there are none."""
-    side.nearest = -1
-    side.reach = -np.inf
-    side.due = np.iinfo(np.int64).max
-    side.stale = 0
-
-
-@compiled
-def _regard(side, place, p):  # type: ignore[no-untyped-def]
-    """Take the pool at *place*, which no earlier one lies behind, into what is looked up."""
-    pool = side.pool[place]
-    if pool.kind <= EQUAL_POOL:
-        side.due = min(side.due, pool.since + p.max_age + 1)
-    if side.nearest < 0 or _is_nearer(pool, side.pool[side.nearest]):
-        side.nearest = place
-        side.reach = pool.level
-
-
-@compiled
+@inlined
 def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
     """Tell whether *pool* is nearer to the price; of equal ones the stronger, then the newer."""
     if pool.level != other.level:
@@ -136,19 +117,36 @@ def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
     return pool.touches >= other.touches
 
 
-@compiled
-def _look_up(side, p):  # type: ignore[no-untyped-def]
-    _forget(side)
-    for i in range(side.n):
-        _regard(side, i, p)
+@inlined
+def _nearer(side, place, nearest):  # type: ignore[no-untyped-def]
+    """Return which pool is nearest, the one at *place* or the *nearest* of those before it."""
+    if nearest < 0 or _is_nearer(side.pool[place], side.pool[nearest]):
+        return place
+    return nearest
 
 
 @inlined
-def _survey(state, p):  # type: ignore[no-untyped-def]
-    """Look up in the books what saves walking through them bar by bar."""
-    for k in range(2):
-        if state.side[k].stale == 1:
-            _look_up(state.side[k], p)
+def _expiry(pool, p):  # type: ignore[no-untyped-def]
+    """Return the bar at which *pool* is too old."""
+    return pool.since + p.max_age + 1 if pool.kind <= EQUAL_POOL else _NEVER
+
+
+@inlined
+def _note(side, nearest, due):  # type: ignore[no-untyped-def]
+    """Note what saves walking through the pools of one side bar by bar."""
+    side.nearest = nearest
+    side.reach = side.pool[nearest].level if nearest >= 0 else -np.inf
+    side.due = due
+
+
+@compiled
+def _look_up(side, p):  # type: ignore[no-untyped-def]
+    nearest = -1
+    due = _NEVER
+    for i in range(side.n):
+        nearest = _nearer(side, i, nearest)
+        due = min(due, _expiry(side.pool[i], p))
+    _note(side, nearest, due)
 
 
 @compiled
@@ -160,7 +158,7 @@ def pools_init(state, p):  # type: ignore[no-untyped-def]
         sessions_init(state.session[k], p)
         state.session_choice[k].session = k
     for k in range(2):
-        _forget(state.side[k])
+        _look_up(state.side[k], p)
 
 
 def pools_prepare(state: Records, parameters: Records) -> None:
@@ -187,13 +185,13 @@ def emit_pool(state, kind, pool, sign, now, extreme):  # type: ignore[no-untyped
 
 
 @compiled
-def _end(state, side, place, kind, sign, now):  # type: ignore[no-untyped-def]
+def _end(state, side, place, kind, sign, now, p):  # type: ignore[no-untyped-def]
     """Take the pool at *place* off the book by an event *kind*."""
     emit_pool(state, kind, side.pool[place], sign, now, NAN)
     for i in range(place + 1, side.n):
         side.pool[i - 1] = side.pool[i]
     side.n -= 1
-    side.stale = 1
+    _look_up(side, p)
 
 
 @compiled
@@ -201,7 +199,7 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
     """Make a pool known at bar *now*; return its id."""
     side = state.side[0 if sign > 0 else 1]
     if side.n >= p.capacity:
-        _end(state, side, 0, CAPACITY, sign, now)
+        _end(state, side, 0, CAPACITY, sign, now, p)
     pool = side.pool[side.n]
     side.n += 1
     state.last_id += 1
@@ -212,7 +210,7 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
     pool.first = first
     pool.last = last
     pool.since = now
-    _regard(side, side.n - 1, p)
+    _note(side, _nearer(side, side.n - 1, side.nearest), min(side.due, _expiry(pool, p)))
     emit_pool(state, CREATED, pool, sign, now, NAN)
     return pool.id
 
@@ -223,7 +221,7 @@ def _replace(state, sign, kind, price, bar, now, p):  # type: ignore[no-untyped-
     side = state.side[0 if sign > 0 else 1]
     for i in range(side.n):
         if side.pool[i].kind == kind:
-            _end(state, side, i, EXPIRED, sign, now)
+            _end(state, side, i, EXPIRED, sign, now, p)
             break
     _open(state, sign, sign * price, kind, 1, bar, bar, now, p)
 
@@ -235,16 +233,20 @@ def _replace_period(state, sign, kind, period, now, p):  # type: ignore[no-untyp
     _replace(state, sign, kind, price, bar, now, p)
 
 
-@inlined
-def _take_periods(state, bar, now, p):  # type: ignore[no-untyped-def]
-    new_day, new_week = periods_take(state.periods, bar, p)
-    if new_day + new_week == 0.0:
-        return
+@compiled
+def _replace_periods(state, new_day, new_week, now, p):  # type: ignore[no-untyped-def]
     for sign in (1, -1):
         if p.day_levels == 1 and new_day > 0.0:
             _replace_period(state, sign, DAY_POOL, state.periods.day, now, p)
         if p.week_levels == 1 and new_week > 0.0:
             _replace_period(state, sign, WEEK_POOL, state.periods.week, now, p)
+
+
+@inlined
+def _take_periods(state, bar, now, p):  # type: ignore[no-untyped-def]
+    new_day, new_week = periods_take(state.periods, bar, p)
+    if new_day + new_week > 0.0:
+        _replace_periods(state, new_day, new_week, now, p)
 
 
 @compiled
@@ -282,11 +284,13 @@ def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
 @compiled
 def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
     """Walk through the pools of one side at a bar that changes some of them."""
-    _forget(side)
+    nearest = -1
+    due = _NEVER
     kept = 0
     for i in range(side.n):
         pool = side.pool[i]
-        if pool.kind <= EQUAL_POOL and now - pool.since > p.max_age:
+        expiry = _expiry(pool, p)
+        if now >= expiry:
             emit_pool(state, EXPIRED, pool, sign, now, NAN)
             continue
         if low < pool.level:
@@ -299,27 +303,42 @@ def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
                 continue
         if kept != i:
             side.pool[kept] = pool
-        _regard(side, kept, p)
+        nearest = _nearer(side, kept, nearest)
+        due = min(due, expiry)
         kept += 1
     side.n = kept
+    _note(side, nearest, due)
+
+
+@compiled
+def _bound(side, first):  # type: ignore[no-untyped-def]
+    """Bound the extremes of the rows from the place *first* on, which have changed."""
+    highest = side.row[first - 1].bound if first > 0 else -np.inf
+    for i in range(first, side.rows):
+        highest = max(highest, side.row[i].extreme)
+        side.row[i].bound = highest
+    side.watch = highest
 
 
 @compiled
 def _wear(side, low, atr, p):  # type: ignore[no-untyped-def]
     """Let a bar trade beyond the rows of one side."""
-    side.watch = -np.inf
-    kept = 0
-    for i in range(side.rows):
+    # The newest rows are the nearest to the price, but for those within a tolerance.
+    first = side.rows
+    while first > 0 and low < side.row[first - 1].bound:
+        first -= 1
+    kept = first
+    for i in range(first, side.rows):
         row = side.row[i]
         if low < row.extreme:
             row.worst = min(row.worst, low)
             if low < row.extreme - _distance(p.tolerance, p.tolerance_unit, atr, row.extreme):
                 continue
-        side.watch = max(side.watch, row.extreme)
         if kept != i:
             side.row[kept] = row
         kept += 1
     side.rows = kept
+    _bound(side, first)
 
 
 @compiled
@@ -332,15 +351,17 @@ def _find_row(side, price, tolerance, now, p):  # type: ignore[no-untyped-def]
     """Return the place of the row that a swing at *price* touches, -1 for none."""
     best = -1
     nearest = np.inf
-    for i in range(side.rows):
+    for i in range(side.rows - 1, -1, -1):
         row = side.row[i]
+        if not price - row.bound <= tolerance:
+            break  # neither this row nor any before it comes as near
         extreme = min(row.extreme, price)
         if not max(row.inner, price) - extreme <= tolerance:
             continue
         if row.worst < extreme or now - row.last > p.max_age:
             continue
         distance = abs(price - _row_level(row, p))
-        if distance <= nearest:
+        if distance < nearest:
             nearest = distance
             best = i
     return best
@@ -348,10 +369,12 @@ def _find_row(side, price, tolerance, now, p):  # type: ignore[no-untyped-def]
 
 @compiled
 def _new_row(side, price, anchor):  # type: ignore[no-untyped-def]
+    """Begin a row behind the others; return its place."""
     if side.rows == ROWS:
         for i in range(1, ROWS):
             side.row[i - 1] = side.row[i]
         side.rows -= 1
+        _bound(side, 0)
     row = side.row[side.rows]
     side.rows += 1
     row.extreme = price
@@ -360,7 +383,7 @@ def _new_row(side, price, anchor):  # type: ignore[no-untyped-def]
     row.touches = 0
     row.first = anchor
     row.pool = 0
-    return row
+    return side.rows - 1
 
 
 @compiled
@@ -376,7 +399,7 @@ def _grow(state, side, row, kind, sign, now, p):  # type: ignore[no-untyped-def]
             pool.touches = row.touches
             pool.last = row.last
             pool.since = now
-            side.stale = 1
+            _look_up(side, p)
             emit_pool(state, GROWN, pool, sign, now, NAN)
             return True
     return False
@@ -388,15 +411,17 @@ def _touch(state, sign, price, atr, now, p):  # type: ignore[no-untyped-def]
     side = state.side[0 if sign > 0 else 1]
     anchor = now - p.right
     tolerance = _distance(p.tolerance, p.tolerance_unit, atr, price)
-    found = _find_row(side, price, tolerance, now, p)
-    row = side.row[found] if found >= 0 else _new_row(side, price, anchor)
+    place = _find_row(side, price, tolerance, now, p)
+    if place < 0:
+        place = _new_row(side, price, anchor)
+    row = side.row[place]
     row.extreme = min(row.extreme, price)
     row.inner = max(row.inner, price)
     row.sum += price
     row.touches += 1
     row.last = anchor
     row.worst = row.extreme
-    side.watch = max(side.watch, row.extreme)
+    _bound(side, place)
     kind = EQUAL_POOL if row.touches >= p.min_touches else SWING_POOL
     if _grow(state, side, row, kind, sign, now, p):
         return
@@ -414,7 +439,6 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     state.n_taken = 0
     atr = wilder_step(state.atr, bar, p.baseline_length)
     _take_periods(state, bar, now, p)
-    _survey(state, p)
     for sign in (1, -1):
         _advance(state, sign, bar, atr, now, p)
     if p.session_levels > 0:
@@ -422,4 +446,3 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
     for sign in (1, -1):
         if (swing.low_event if sign > 0 else swing.high_event) > 0.0:
             _touch(state, sign, swing.low if sign > 0 else -swing.high, atr, now, p)
-    _survey(state, p)

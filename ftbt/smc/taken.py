@@ -13,7 +13,7 @@ import numpy as np
 
 from ftbt.compiled import compiled, looped
 from ftbt.data.candles import Bars, frozen
-from ftbt.room import ROOM
+from ftbt.room import ROOM, copied
 from ftbt.smc.base import Concept, Inner, Records
 from ftbt.smc.ledger import TAKEN
 from ftbt.smc.liquidity import LIQUIDITY, TARGET_FIELDS, show_targets
@@ -44,7 +44,7 @@ class _Taken(Concept):
         state = self.fresh(parameters, base_ms)[0]
         run: Any = self.run  # unlike others it returns something
         count = run(state, frozen(bars), frozen(swings), parameters[0], self._wide, out, taken)
-        return out, taken[:count].copy()
+        return out, copied(taken[:count])
 
 
 @compiled
