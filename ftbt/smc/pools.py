@@ -43,7 +43,7 @@ POOL = np.dtype(
         ("touches", "i8"),
         ("first", "i8"),  # bar of the first touch
         ("last", "i8"),  # bar of the last touch
-        ("since", "i8"),  # bar at whose close it became known or last grew
+        ("expiry", "i8"),  # bar at which it is too old
     ],
     align=True,
 )
@@ -110,43 +110,36 @@ LIQUIDITY_FIELDS = [
 
 
 @inlined
-def _is_nearer(pool, other):  # type: ignore[no-untyped-def]
-    """Tell whether *pool* is nearer to the price; of equal ones the stronger, then the newer."""
-    if pool.level != other.level:
-        return pool.level > other.level
-    return pool.touches >= other.touches
+def _expiry(kind, now, p):  # type: ignore[no-untyped-def]
+    """Return the bar at which a pool that became known, or grew, at bar *now* is too old."""
+    return now + p.max_age + 1 if kind <= EQUAL_POOL else _NEVER
 
 
 @inlined
-def _nearer(side, place, nearest):  # type: ignore[no-untyped-def]
-    """Return which pool is nearest, the one at *place* or the *nearest* of those before it."""
-    if nearest < 0 or _is_nearer(side.pool[place], side.pool[nearest]):
-        return place
-    return nearest
+def _nearer(side, place, nearest, reach):  # type: ignore[no-untyped-def]
+    """Return place and level of the nearest pool: that at *place*, or *nearest* at *reach*.
 
-
-@inlined
-def _expiry(pool, p):  # type: ignore[no-untyped-def]
-    """Return the bar at which *pool* is too old."""
-    return pool.since + p.max_age + 1 if pool.kind <= EQUAL_POOL else _NEVER
-
-
-@inlined
-def _note(side, nearest, due):  # type: ignore[no-untyped-def]
-    """Note what saves walking through the pools of one side bar by bar."""
-    side.nearest = nearest
-    side.reach = side.pool[nearest].level if nearest >= 0 else -np.inf
-    side.due = due
+    Of equally near ones it is the stronger, then the newer.
+    """
+    pool = side.pool[place]
+    nearer = pool.level > reach
+    if pool.level == reach:
+        nearer = pool.touches >= side.pool[nearest].touches
+    return (place, pool.level) if nearer else (nearest, reach)
 
 
 @compiled
-def _look_up(side, p):  # type: ignore[no-untyped-def]
+def _look_up(side):  # type: ignore[no-untyped-def]
+    """Look up what saves walking through the pools of one side bar by bar."""
     nearest = -1
+    reach = -np.inf
     due = _NEVER
     for i in range(side.n):
-        nearest = _nearer(side, i, nearest)
-        due = min(due, _expiry(side.pool[i], p))
-    _note(side, nearest, due)
+        nearest, reach = _nearer(side, i, nearest, reach)
+        due = min(due, side.pool[i].expiry)
+    side.nearest = nearest
+    side.reach = reach
+    side.due = due
 
 
 @compiled
@@ -158,7 +151,7 @@ def pools_init(state, p):  # type: ignore[no-untyped-def]
         sessions_init(state.session[k], p)
         state.session_choice[k].session = k
     for k in range(2):
-        _look_up(state.side[k], p)
+        _look_up(state.side[k])
 
 
 def pools_prepare(state: Records, parameters: Records) -> None:
@@ -185,13 +178,13 @@ def emit_pool(state, kind, pool, sign, now, extreme):  # type: ignore[no-untyped
 
 
 @compiled
-def _end(state, side, place, kind, sign, now, p):  # type: ignore[no-untyped-def]
+def _end(state, side, place, kind, sign, now):  # type: ignore[no-untyped-def]
     """Take the pool at *place* off the book by an event *kind*."""
     emit_pool(state, kind, side.pool[place], sign, now, NAN)
     for i in range(place + 1, side.n):
         side.pool[i - 1] = side.pool[i]
     side.n -= 1
-    _look_up(side, p)
+    _look_up(side)
 
 
 @compiled
@@ -199,7 +192,7 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
     """Make a pool known at bar *now*; return its id."""
     side = state.side[0 if sign > 0 else 1]
     if side.n >= p.capacity:
-        _end(state, side, 0, CAPACITY, sign, now, p)
+        _end(state, side, 0, CAPACITY, sign, now)
     pool = side.pool[side.n]
     side.n += 1
     state.last_id += 1
@@ -209,8 +202,9 @@ def _open(state, sign, level, kind, touches, first, last, now, p):  # type: igno
     pool.touches = touches
     pool.first = first
     pool.last = last
-    pool.since = now
-    _note(side, _nearer(side, side.n - 1, side.nearest), min(side.due, _expiry(pool, p)))
+    pool.expiry = _expiry(kind, now, p)
+    side.nearest, side.reach = _nearer(side, side.n - 1, side.nearest, side.reach)
+    side.due = min(side.due, pool.expiry)
     emit_pool(state, CREATED, pool, sign, now, NAN)
     return pool.id
 
@@ -221,7 +215,7 @@ def _replace(state, sign, kind, price, bar, now, p):  # type: ignore[no-untyped-
     side = state.side[0 if sign > 0 else 1]
     for i in range(side.n):
         if side.pool[i].kind == kind:
-            _end(state, side, i, EXPIRED, sign, now, p)
+            _end(state, side, i, EXPIRED, sign, now)
             break
     _open(state, sign, sign * price, kind, 1, bar, bar, now, p)
 
@@ -285,12 +279,12 @@ def _advance(state, sign, bar, atr, now, p):  # type: ignore[no-untyped-def]
 def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
     """Walk through the pools of one side at a bar that changes some of them."""
     nearest = -1
+    reach = -np.inf
     due = _NEVER
     kept = 0
     for i in range(side.n):
         pool = side.pool[i]
-        expiry = _expiry(pool, p)
-        if now >= expiry:
+        if now >= pool.expiry:
             emit_pool(state, EXPIRED, pool, sign, now, NAN)
             continue
         if low < pool.level:
@@ -303,11 +297,13 @@ def _take(state, side, sign, low, atr, now, p):  # type: ignore[no-untyped-def]
                 continue
         if kept != i:
             side.pool[kept] = pool
-        nearest = _nearer(side, kept, nearest)
-        due = min(due, expiry)
+        nearest, reach = _nearer(side, kept, nearest, reach)
+        due = min(due, pool.expiry)
         kept += 1
     side.n = kept
-    _note(side, nearest, due)
+    side.nearest = nearest
+    side.reach = reach
+    side.due = due
 
 
 @compiled
@@ -398,8 +394,8 @@ def _grow(state, side, row, kind, sign, now, p):  # type: ignore[no-untyped-def]
             pool.kind = kind
             pool.touches = row.touches
             pool.last = row.last
-            pool.since = now
-            _look_up(side, p)
+            pool.expiry = _expiry(kind, now, p)
+            _look_up(side)
             emit_pool(state, GROWN, pool, sign, now, NAN)
             return True
     return False
@@ -443,6 +439,7 @@ def pools_follow(state, bar, swing, p):  # type: ignore[no-untyped-def]
         _advance(state, sign, bar, atr, now, p)
     if p.session_levels > 0:
         _take_sessions(state, bar, now, p)
-    for sign in (1, -1):
-        if (swing.low_event if sign > 0 else swing.high_event) > 0.0:
-            _touch(state, sign, swing.low if sign > 0 else -swing.high, atr, now, p)
+    if swing.low_event > 0.0:
+        _touch(state, 1, swing.low, atr, now, p)
+    if swing.high_event > 0.0:
+        _touch(state, -1, -swing.high, atr, now, p)

@@ -237,16 +237,34 @@ def sweeps_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     show_targets(state, out)
 
 
+@inlined
+def _bar_of(taken, place):  # type: ignore[no-untyped-def]
+    """Return the bar at which a pool was taken, -1 behind the last one."""
+    return taken[place].bar if place < taken.shape[0] else -1
+
+
+@inlined
+def _rests(state):  # type: ignore[no-untyped-def]
+    """Tell whether nothing waits and nothing was judged at the last bar."""
+    awake = state.waiting[0].n + state.waiting[1].n
+    for k in range(2):
+        awake += state.judged[k].sweeps + state.judged[k].runs
+    return awake == 0
+
+
 @looped
 def _run(state, bars, targets, taken, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     place = 0
+    due = _bar_of(taken, place)
     for i in range(bars.shape[0]):
-        state.n_events = 0
-        while place < taken.shape[0] and taken[place].bar == i:
+        while due == i:
             _await(state, taken[place].event, bars[i], i)
             place += 1
-        _follow(state, bars[i], i, p, row)
+            due = _bar_of(taken, place)
+        if i == 0 or not _rests(state):  # else the row is what it was
+            state.n_events = 0
+            _follow(state, bars[i], i, p, row)
         keep(targets[i], row)
         keep(row, out[i])
 

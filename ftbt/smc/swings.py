@@ -20,10 +20,18 @@ RING = 128  # bars kept, a power of two; left + right + 1 must fit
 _MASK = RING - 1
 _CLOSE = 4  # neighbours on each side that are looked at first
 
+# Of lows everything is negated, so that both sides look for highs.
+_VALUES = np.dtype(
+    [
+        ("value", "f8", (RING,)),
+        ("near", "f8", (RING,)),  # the highest value of a bar and its next neighbours before it
+    ],
+    align=True,
+)
 SWING_STATE = np.dtype(
     [
-        ("high", "f8", (RING,)),
-        ("low", "f8", (RING,)),
+        ("highs", _VALUES),
+        ("lows", _VALUES),
         ("count", "i8"),  # bars seen
         ("last_high", "f8"),
         ("last_low", "f8"),
@@ -55,27 +63,37 @@ def swing_init(state, p):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 @compiled
-def _is_extreme(values, anchor, left, right, ties, sign):  # type: ignore[no-untyped-def]
-    """Tell whether the bar *anchor* is an extreme of *values* (sign -1: a low)."""
-    price = sign * values[anchor & _MASK]
-    # Most bars fail by a close neighbour. All of them at once: a processor that guesses wrong
-    # where a loop over them ends loses more time than the loop takes.
-    around = price
-    for k in range(1, _CLOSE + 1):
-        before = sign * values[(anchor - min(k, left)) & _MASK]
-        after = sign * values[(anchor + min(k, right)) & _MASK]
-        around = max(around, before, after)
-    if around > price:
-        return False
-    for k in range(1, left + 1):
-        other = sign * values[(anchor - k) & _MASK]
-        if other > price or (ties != 2 and other == price):
+def _is_extreme(values, price, anchor, p):  # type: ignore[no-untyped-def]
+    """Tell whether *price*, the value of the bar *anchor*, is the highest around it."""
+    for k in range(1, p.left + 1):
+        other = values[(anchor - k) & _MASK]
+        if other > price or (p.ties != 2 and other == price):
             return False
-    for k in range(1, right + 1):
-        other = sign * values[(anchor + k) & _MASK]
-        if other > price or (ties == 1 and other == price):
+    for k in range(1, p.right + 1):
+        other = values[(anchor + k) & _MASK]
+        if other > price or (p.ties == 1 and other == price):
             return False
     return True
+
+
+@inlined
+def _look(ring, value, now, p):  # type: ignore[no-untyped-def]
+    """Take the *value* of the bar *now*; tell whether a swing is confirmed by it."""
+    values = ring.value
+    values[now & _MASK] = value
+    # Most bars fail by a close neighbour. All of them at once: a processor that guesses wrong
+    # where a loop over them ends loses more time than the loop takes.
+    close = min(_CLOSE, p.left, p.right)
+    near = value
+    for k in range(1, _CLOSE):
+        near = max(near, values[(now - min(k, close - 1)) & _MASK])
+    ring.near[now & _MASK] = near
+    anchor = now - p.right
+    price = values[anchor & _MASK]
+    around = max(ring.near[(anchor - 1) & _MASK], ring.near[(anchor + close) & _MASK])
+    if around > price or anchor < p.left:
+        return False
+    return _is_extreme(values, price, anchor, p)
 
 
 @inlined
@@ -89,25 +107,22 @@ def _label(new, old):  # type: ignore[no-untyped-def]
 def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar; see the module docstring for the rule."""
     now = state.count
-    state.high[now & _MASK] = bar.high
-    state.low[now & _MASK] = bar.low
     state.count = now + 1
+    anchor = now - p.right
     high_event = 0.0
     low_event = 0.0
-    anchor = now - p.right
-    if anchor >= p.left:
-        if _is_extreme(state.high, anchor, p.left, p.right, p.ties, 1.0):
-            price = state.high[anchor & _MASK]
-            state.high_label = _label(price, state.last_high)
-            state.last_high = price
-            state.high_bar = anchor
-            high_event = 1.0
-        if _is_extreme(state.low, anchor, p.left, p.right, p.ties, -1.0):
-            price = state.low[anchor & _MASK]
-            state.low_label = _label(price, state.last_low)
-            state.last_low = price
-            state.low_bar = anchor
-            low_event = 1.0
+    if _look(state.highs, bar.high, now, p):
+        price = state.highs.value[anchor & _MASK]
+        state.high_label = _label(price, state.last_high)
+        state.last_high = price
+        state.high_bar = anchor
+        high_event = 1.0
+    if _look(state.lows, -bar.low, now, p):
+        price = -state.lows.value[anchor & _MASK]
+        state.low_label = _label(price, state.last_low)
+        state.last_low = price
+        state.low_bar = anchor
+        low_event = 1.0
     high = state.last_high
     low = state.last_low
     out.high_event = high_event

@@ -56,9 +56,8 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _write_down(state, now, taken):  # type: ignore[no-untyped-def]
-    """Write the pools taken at bar *now* to the front of *taken*; return how many there are."""
-    count = 0
+def _write_down(state, now, taken, count):  # type: ignore[no-untyped-def]
+    """Write the pools taken at bar *now* behind the first *count* of *taken*; return the count."""
     for k in range(state.n_events):
         if state.events[k].kind == TAKEN:
             taken[count].bar = now
@@ -74,7 +73,7 @@ def _run(state, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-d
     for i in range(bars.shape[0]):
         pools_follow(state, bars[i], swings[i], p)
         if state.n_taken > 0:
-            count += _write_down(state, i, taken[count:])
+            count = _write_down(state, i, taken, count)
         show_targets(state, row)
         keep(row, out[i])
     return count
