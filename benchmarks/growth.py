@@ -6,12 +6,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from math import nan
+from functools import partial
+from math import inf, nan
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -21,6 +23,7 @@ from benchmarks._stopwatch import Stopwatch, watching
 from benchmarks.common import Row, processor_seconds
 from benchmarks.walkforward_cost import experiment
 from ftbt.backtest.engine import run_backtest
+from ftbt.backtest.settings import Settings
 from ftbt.compiled import compiled
 from ftbt.data.market import Market
 from ftbt.data.sample import sample_market
@@ -33,13 +36,14 @@ from ftbt.walkforward.workers import run_windows
 TIMES = 10
 JOBS = 2
 FEW_TRIALS = 50
-WINDOWS, TRIALS = 8, 100
+# The walk-forward of `walkforward_cost`. A short one would be about the workers' first windows.
+WINDOWS, TRIALS = 12, 200
 # Less than this from the machine itself, and the figure would be about something else.
 FREE = 1.9
 
 
 def run() -> list[Row]:
-    """Measure; about two minutes."""
+    """Measure; about three minutes."""
     return [*_bars(), *_trials(), *_workers()]
 
 
@@ -47,34 +51,46 @@ def run() -> list[Row]:
 
 
 def _bars() -> list[Row]:
-    few = {"bracketed cross": market(bars()), "liquidity_sweep": _sample(365)}
-    many = {"bracketed cross": market(bars(TIMES * YEAR)), "liquidity_sweep": _sample(TIMES * 365)}
+    """Measure ten years in one call against each of these years in a call of its own.
+
+    The same bars on both sides. One year called over and over would be another thing: it stays in
+    the processor's memory, and the processor learns by heart which way each of its branches goes.
+    """
+    many = {
+        "bracketed cross": market(bars(TIMES * YEAR)),
+        "liquidity_sweep": sample_market(["BTC"], days=TIMES * 365)["BTC"],
+    }
     rows = []
-    for name, short in few.items():
-        took = [_new_call(name, traded, 12) for traded in (short, many[name])]
+    for name, whole in many.items():
+        own = name == "bracketed cross"
+        cls = (strategy() if own else find_strategy(name)).load()
+        settings = SETTINGS if own else None
+        count = len(whole.candles) // TIMES
+        years = [whole.slice(n * count, (n + 1) * count) for n in range(TIMES)]
+        took = _least([partial(_call, cls, part, settings) for part in ([whole], years)])
         how = (
-            f"{len(short.candles):,} bars {1e3 * took[0]:.2f} ms,"
-            f" {len(many[name].candles):,} bars {1e3 * took[1]:.2f} ms, lines made anew"
+            f"{len(whole.candles):,} bars in one call {1e3 * took[0]:.2f} ms, each of their"
+            f" {TIMES} parts in one of its own {1e3 * took[1]:.2f} ms together, lines made anew"
         )
-        rows.append(Row(f"bars x{TIMES}: {name}", took[1] / took[0], "x", how, at_most=10.5))
+        # What a part costs is the tenth of what all of them do.
+        rows.append(Row(f"bars x{TIMES}: {name}", TIMES * took[0] / took[1], "x", how, None, 10.5))
     return rows
 
 
-def _sample(days: int) -> Market:
-    return sample_market(["BTC"], days=days)["BTC"]
-
-
-def _new_call(name: str, traded: Market, repeats: int) -> float:
-    own = name == "bracketed cross"
-    cls = (strategy() if own else find_strategy(name)).load()
-    settings = SETTINGS if own else None
-
-    def call() -> None:
+def _call(cls: type[Any], markets: Sequence[Market], settings: Settings | None) -> None:
+    for traded in markets:
         CACHE.clear()
         run_backtest(cls, traded, settings=settings, engine="compiled")
 
-    call()
-    return processor_seconds(call, repeats)
+
+def _least(calls: Sequence[Callable[[], None]], rounds: int = 12) -> list[float]:
+    """Return the shortest processor time of each of *calls*, measured in turns."""
+    shortest = [inf] * len(calls)
+    for call in calls:
+        call()
+    for _ in range(rounds):
+        shortest = [min(s, processor_seconds(c, 1)) for s, c in zip(shortest, calls, strict=True)]
+    return shortest
 
 
 # --- trials ------------------------------------------------------------------------------------
@@ -129,9 +145,11 @@ def _workers() -> list[Row]:
     tasks = _tasks(TRIALS)
     short = [replace(task, trials=4) for task in tasks[: 2 * JOBS]]
     _timed(short, JOBS)  # the workers start, load compiled code and import
-    both = min(_timed(tasks, JOBS) for _ in range(2))
+    both, alone = inf, inf
+    for _ in range(3):  # in turns: what else the machine does changes slowly
+        both = min(both, _timed(tasks, JOBS))
+        alone = min(alone, _timed(tasks, 1))
     memory = max(joblib.Parallel(JOBS)(joblib.delayed(_peak)() for _ in range(4 * JOBS)))
-    alone = min(_timed(tasks, 1) for _ in range(2))
     how = (
         f"{len(tasks)} windows x {TRIALS} trials x 3 symbols: {alone:.1f} s and {both:.1f} s, wall"
         " time, workers running"

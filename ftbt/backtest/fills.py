@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from ftbt.compiled import compiled
-from ftbt.data.precision import worse_price
+from ftbt.data.precision import lowest_price, worse_price
 
 NAN = math.nan
 
@@ -55,12 +55,13 @@ def slipped(side: float, price: float, fraction: float, size_decimals: int) -> f
     """Return *price* made worse by *fraction* of it: higher for a buy, lower for a sell.
 
     What is paid is a price of the book, so it is on the tick: the next one that is no better.
-    Without slippage the candle's own price is paid, wherever it comes from.
+    Without slippage the candle's own price is paid, wherever it comes from. Nobody sells for
+    nothing: below the lowest price that there is no sale comes.
     """
     if fraction == 0.0:
         return price
     worse: float = worse_price(price * (1.0 + side * fraction), side, size_decimals)
-    return worse
+    return worse if worse > 0.0 else min(price, lowest_price(size_decimals))
 
 
 @compiled

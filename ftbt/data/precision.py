@@ -48,6 +48,12 @@ def round_price(price: float, size_decimals: int) -> float:
 
 
 @compiled
+def lowest_price(size_decimals: int) -> float:
+    """Return the lowest valid price of all."""
+    return 1.0 / _TEN[MAX_DECIMALS - size_decimals]
+
+
+@compiled
 def worse_price(price: float, side: float, size_decimals: int) -> float:
     """Return the valid price nearest to *price* that is no better: up for a buy, down for a sell.
 

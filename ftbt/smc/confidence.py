@@ -200,22 +200,20 @@ def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
 def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
     """Return the sum of one side with what agreement adds, cut at 100, and its points."""
     side = state.side[0 if sign > 0 else 1]
-    own, fast, slow = trends
+    slow, agreement = trends
     spike, trending, calm = common
     spread = bar.high - bar.low
     place = bar.close - bar.low if sign > 0 else bar.high - bar.close
     trend = _TREND * (slow == sign)
     clean = _CLEAN * _ramp(labels, 0.5, 1.0)
-    pattern = _PATTERN * (place / spread)
-    pattern = pattern if spread > 0.0 else 0.0
+    pattern = _PATTERN * (place / spread) if spread > 0.0 else 0.0
     behind = reasons(side.confluent, swing, sign, bar, now, p.recent)
     confluence = _CONFLUENCE / REASONS * behind
     divergence = _DIVERGES * (now - side.divergence_bar <= _DIVERGENCE)
     trending = _TRENDING * _capped(sign * trending)
     total = trend + clean + pattern + confluence + spike
     total = total + divergence + trending + calm
-    agree = (own == sign) & (fast == own) & (slow == own)
-    total = total + AGREEMENT * agree
+    total = total + AGREEMENT * (agreement == sign)
     return min(100.0, total), trend, clean, pattern, confluence, divergence, trending
 
 
@@ -246,7 +244,9 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     usual = NAN if np.isnan(atr) else mean_step(state.atr_mean, atr, _ATR_MEAN)
     calm = _CALM * _ramp(atr / usual, 1.5, 0.75)
     own = structure.trend
-    trends = (own, fast.trend, slow.trend)
+    agree = (own == fast.trend) & (own == slow.trend)
+    agreement = own if agree else 0.0
+    trends = (slow.trend, agreement)
     common = (spike, efficiency / _EFFICIENT, calm)
     total, trend, clean, pattern, confluence, divergence, trending = _rate(
         state, 1, bar, swing, trends, slow.up_labels, now, common, p
@@ -272,8 +272,7 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     out.short_divergence = divergence
     out.short_trending = trending
     out.short_calm = calm
-    agree = (own == fast.trend) & (own == slow.trend)
-    out.agreement = own if agree else 0.0
+    out.agreement = agreement
 
 
 @compiled

@@ -260,8 +260,9 @@ def _structure_follow(state, bar, swing, ways, p, out):  # type: ignore[no-untyp
     """
     now = state.count
     state.count = now + 1
-    state.high[now & (RING - 1)] = bar.high
-    state.low[now & (RING - 1)] = bar.low
+    if ways:
+        state.high[now & (RING - 1)] = bar.high
+        state.low[now & (RING - 1)] = bar.low
     asked = (p.penetration > 0.0) | (p.break_displacement > 0.0)
     atr = wilder_step(state.atr, bar, p.atr_length) if asked else NAN
     if ways:
@@ -301,8 +302,10 @@ def _run(state, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
     for i in range(bars.shape[0]):
         # A protected level is a strong one.
-        ways = _tells_ways(out[i]) or p.choch_level == 1
-        _structure_follow(state, bars[i], swings[i], ways, p, row)
+        if _tells_ways(out[i]) or p.choch_level == 1:
+            _structure_follow(state, bars[i], swings[i], True, p, row)
+        else:
+            _structure_follow(state, bars[i], swings[i], False, p, row)
         keep(row, out[i])
 
 

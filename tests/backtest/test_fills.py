@@ -114,6 +114,15 @@ def test_slippage_is_always_against_the_order():
     assert f.slipped(-1, 200.0, 0.00012, 3) == 199.97
 
 
+@pytest.mark.parametrize(
+    ("price", "fraction", "paid"),
+    [(0.0002, 0.0005, 0.0002), (0.0012, 0.5, 0.001), (100.0, 1.0, 0.001), (100.0, 3.0, 0.001)],
+)
+def test_nobody_sells_for_nothing(price, fraction, paid):
+    """A sale that slips to zero or beyond gets the lowest price of the venue, or the market's."""
+    assert f.slipped(-1.0, price, fraction, 3) == paid
+
+
 def test_liquidation_by_hand():
     """A 10x long of 1,000 from 100 at most 20x leverage is liquidated at 92.307..., broke at 90."""
     fraction = f.maintenance_fraction(20.0)

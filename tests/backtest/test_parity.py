@@ -8,7 +8,7 @@ from functools import cache
 import hypothesis
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import strategies as st
 from parity_kit import (
     ROW,
@@ -78,8 +78,17 @@ FEW = hypothesis.settings(deadline=None, max_examples=400, phases=PHASES)
 MANY = hypothesis.settings(FEW, max_examples=10_000, suppress_health_check=list(HealthCheck))
 
 
+# A sale at a price below the lowest one of the venue: once it was for nothing.
+FALLEN = Question(
+    rows=[*[(0, 0, 0, 0, 0)] * 9, (0, 0, 0, 0, 1), (0, 0, 0, 0, 0), (0, -1, 0, 0, 0),
+          (-25, 0, 0, 0, 0), *[(0, 0, 0, 0, 0)] * 2],
+    fine=5, tick=0.0001, level=30, parameters={"turn": 2},
+)  # fmt: skip
+
+
 @FEW
 @given(questions())
+@example(FALLEN)
 def test_engines_agree_on_small_tables(question):
     """Any setups on any small market give the same result, to the last bit, on both engines."""
     assert_answers_agree(question)
@@ -87,6 +96,7 @@ def test_engines_agree_on_small_tables(question):
 
 @hypothesis.settings(FEW, max_examples=40)
 @given(questions())
+@example(FALLEN)
 def test_the_compiled_engine_agrees_with_what_live_runs_do(question):
     """Lines and setups made one bar at a time, as live, give the same result to the last bit."""
     assert_same(question.ask("compiled"), question.ask("bar-by-bar"))
