@@ -57,5 +57,6 @@ def chained(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     As in `copied`.
     """
     count = sum(map(len, parts))
-    content = bytearray().join(one.tobytes() for one in parts)
+    whole: Any = map(np.ascontiguousarray, parts)
+    content = bytearray().join(whole)
     return np.ndarray((count,), parts[0].dtype, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ftbt.compiled import compiled
+from ftbt.compiled import borrowing, compiled
 
 STATE = np.dtype([("sum", "f8"), ("count", "i8")])
 
@@ -41,6 +42,25 @@ def run(state, values):  # type: ignore[no-untyped-def]
         step(state, values[i])
 
 
+@borrowing
+def total(parts, first, stop):  # type: ignore[no-untyped-def]
+    """A part that is handed arrays."""
+    one, other = parts
+    found = 0.0
+    for i in range(first, stop):
+        if one[i] < 0.0:
+            return found
+        found += one[i] * other[i]
+    return found
+
+
+@compiled
+def totals(one, other, out):  # type: ignore[no-untyped-def]
+    """Hands its arrays on at each step."""
+    for i in range(out.shape[0]):
+        out[i] = total((one, other[i:]), 0, one.shape[0] - i)
+
+
 def _parts(function: Any) -> int:
     """How often *function* was compiled as a part of others."""
     return len(function.get_overload.__self__.overloads)
@@ -64,6 +84,20 @@ def test_a_step_gives_the_same_bits_from_python_and_inside_a_loop() -> None:
     again = np.zeros(1, STATE)
     run(again[0], values)  # after Python has called the step
     assert again.tobytes() == looped.tobytes()
+
+
+def test_arrays_that_are_borrowed_are_owned_as_before() -> None:
+    """A part that does not count owners gives the same numbers and leaves every count as it was."""
+    one, other, out = np.arange(1.0, 9.0), np.arange(8.0), np.zeros(8)
+    arrays = (one, other, out)
+    totals(*arrays)
+    gc.collect()
+    before = [sys.getrefcount(array) for array in arrays]
+    for _ in range(100):
+        totals(*arrays)
+    assert [sys.getrefcount(array) for array in arrays] == before
+    assert out.tolist() == [float(one[: 8 - i] @ other[i:]) for i in range(8)]
+    assert total((one, other), 0, 8) == out[0]
 
 
 _PROGRAM = """

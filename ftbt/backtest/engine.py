@@ -17,6 +17,7 @@ from ftbt.risk.allocation import Allocation
 from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 
+_USUAL = Settings()
 ENGINES = ("auto", "compiled", "reference", "bar-by-bar")
 
 
@@ -86,7 +87,7 @@ def run_portfolio(
         known = ", ".join(ENGINES)
         hint = did_you_mean(engine, ENGINES)
         raise InputError(f"engine must be one of {known}, not {engine!r}{hint}")
-    plan = make_plan(sleeves, stretches, settings or Settings(), allocation)
+    plan = make_plan(sleeves, stretches, settings or _USUAL, allocation)
     by_reference = engine in ("reference", "bar-by-bar")
     reason = "" if by_reference else _why_not(plan)
     if reason and engine == "compiled":

@@ -28,7 +28,7 @@ from ftbt.backtest.kernel_records import (
     TARGET2_ROLE,
     TURN_DONE,
 )
-from ftbt.compiled import compiled
+from ftbt.compiled import borrowing, compiled
 from ftbt.data.precision import floor_size, nearest_size
 from ftbt.risk.limits import count_trade
 
@@ -363,7 +363,7 @@ def write_down(book, account, orders, fill_table, trades, refusals):  # type: ig
     book.n_refusals = 0
 
 
-@compiled
+@borrowing
 def excursions(bars, stretches, trades, first, stop):  # type: ignore[no-untyped-def]
     """Write into *trades* from *first* to before *stop* how far the price went against and for."""
     for n in range(first, stop):

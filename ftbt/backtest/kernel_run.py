@@ -27,7 +27,7 @@ from ftbt.backtest.kernel_records import (
     TARGET2_ROLE,
 )
 from ftbt.backtest.kernel_walk import begin, finish, pass_by, reaches, set_band, walk
-from ftbt.compiled import compiled
+from ftbt.compiled import borrowing, compiled
 from ftbt.data.precision import nearest_size
 from ftbt.data.timeframe import DAY_MS
 from ftbt.risk.allocation import drawdown_scale
@@ -119,7 +119,7 @@ def _idle(book):  # type: ignore[no-untyped-def]
     return book.n == 0 and book.position == 0.0
 
 
-@compiled
+@borrowing
 def _next_time(legs, stretches, heard, setups, i, last):  # type: ignore[no-untyped-def]
     """Return the next time, from *i* on, at which any leg has a setup with a side.
 
@@ -139,7 +139,7 @@ def _next_time(legs, stretches, heard, setups, i, last):  # type: ignore[no-unty
     return said
 
 
-@compiled
+@borrowing
 def _add_others(books, mine, account):  # type: ignore[no-untyped-def]
     """Note what the other symbols' positions are worth, tie up and need."""
     profit = 0.0
@@ -158,7 +158,7 @@ def _add_others(books, mine, account):  # type: ignore[no-untyped-def]
     account.others_maintenance = maintenance
 
 
-@compiled
+@borrowing
 def _walk_detail(book, account, rows, funded, first, stop, slip, tables):  # type: ignore[no-untyped-def]
     """Move the book along the detail bars of one bar."""
     at_open, inside = funded
@@ -184,7 +184,7 @@ def _walk_bar(book, account, bar, slip, funding_open, funding_inside):  # type: 
     return False
 
 
-@compiled
+@borrowing
 def _profit(books):  # type: ignore[no-untyped-def]
     """Return the open profit of all positions at their last prices."""
     profit = 0.0
@@ -207,7 +207,7 @@ def _rescale(books, sleeves, account):  # type: ignore[no-untyped-def]
         sleeve.scale = drawdown_scale(value, sleeve.peak, account.cut_at, account.floor)
 
 
-@compiled
+@borrowing
 def _hold(books, mine, holdings, groups, day):  # type: ignore[no-untyped-def]
     """Write into *holdings* what every symbol ties up; *mine*: number of the stretch that asks."""
     row = min(max(day, 0), groups.shape[0] - 1)
@@ -231,7 +231,7 @@ def _hold(books, mine, holdings, groups, day):  # type: ignore[no-untyped-def]
             one.waiting_price = book.slot[entry].limit
 
 
-@compiled
+@borrowing
 def _decide(book, books, account, sleeves, leg, bar, setup, p, rules, market, view, intent):  # type: ignore[no-untyped-def]
     """Let a leg decide at the close of *bar*, and do what it says; return what it did."""
     holdings, groups, first_day = market
@@ -265,27 +265,21 @@ def _decide(book, books, account, sleeves, leg, bar, setup, p, rules, market, vi
 
 
 @compiled
-def _bar_of(books, s, stretch, account, i):  # type: ignore[no-untyped-def]
-    """Prepare the book number *s* for time number *i*; return its bar there, -1 for none."""
-    book = books[s]
+def _row_of(book, stretch, i):  # type: ignore[no-untyped-def]
+    """Return the book's bar at time number *i*, -1 when it has none or nothing to do there."""
     row = i - stretch.start
-    if row < 0 or row >= stretch.count or _idle(book):
-        return -1
-    book.bar = i
-    if books.shape[0] > 1:
-        _add_others(books, s, account)
-        set_band(book, account)
-    return row
+    return -1 if row >= stretch.count or _idle(book) else max(row, -1)
 
 
-@compiled
+@borrowing
 def _hear(leg, heard, row):  # type: ignore[no-untyped-def]
     """Tell whether the leg says something at its bar *row*; `k` then numbers what."""
-    k = leg.k
-    while k < leg.stop and heard[k] < row:
-        k += 1
-    leg.k = k
-    return k < leg.stop and heard[k] == row
+    while leg.k < leg.stop:
+        bar = heard[leg.k]
+        if bar >= row:
+            return bar == row
+        leg.k += 1
+    return False
 
 
 @compiled
@@ -296,19 +290,20 @@ def _awake(book, leg, account, i):  # type: ignore[no-untyped-def]
     return i >= book.wake or (account.risk.halted == 1 and book.position == 0.0)
 
 
-@compiled
+@borrowing
 def _busy(books):  # type: ignore[no-untyped-def]
     """Return how many books have an order or a position, and the last of them."""
     count = 0
     last = 0
     for s in range(books.shape[0]):
-        if not _idle(books[s]):
+        book = books[s]
+        if not _idle(book):
             count += 1
             last = s
     return count, last
 
 
-@compiled
+@borrowing
 def _until(legs, stretches, heard, book, only, i):  # type: ignore[no-untyped-def]
     """Return the first time, from *i* on, at which anybody may have to decide.
 
@@ -325,7 +320,7 @@ def _until(legs, stretches, heard, book, only, i):  # type: ignore[no-untyped-de
     return until
 
 
-@compiled
+@borrowing
 def _glide(book, account, bars, shift, i, until, funding, marks, equity):  # type: ignore[no-untyped-def]
     """Move the only busy book along the bars before *until* that reach nothing.
 
@@ -416,10 +411,14 @@ def run(  # type: ignore[no-untyped-def]  # noqa: C901 - parts of it would be gi
             for s in range(books.shape[0]):
                 before = account.cash
                 stretch = stretches[s]
-                row = _bar_of(books, s, stretch, account, i)
+                book = books[s]
+                row = _row_of(book, stretch, i)
                 if row < 0:
                     continue
-                book = books[s]
+                book.bar = i
+                if books.shape[0] > 1:
+                    _add_others(books, s, account)
+                    set_band(book, account)
                 at = row + stretch.offset
                 if row_stop[at] > 0:
                     first, stop = row_first[at], row_stop[at]

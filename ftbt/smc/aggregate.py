@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ftbt.compiled import inlined, looped
 from ftbt.data.candles import BAR, Bars, frozen
-from ftbt.room import ROOM, copied
+from ftbt.smc.rows import own
 
 AGGREGATE = np.dtype(
     [
@@ -58,27 +58,28 @@ def aggregate_step(state, bar, base_ms, high_ms, origin_ms):  # type: ignore[no-
 
 
 @looped
-def _aggregate(state, bars, base_ms, high_ms, origin_ms, made, last):  # type: ignore[no-untyped-def]
+def _aggregate(state, bars, base_ms, high_ms, origin_ms, made, known):  # type: ignore[no-untyped-def]
+    mine = own(state)
     count = 0
     for i in range(bars.shape[0]):
-        if aggregate_step(state, bars[i], base_ms, high_ms, origin_ms):
-            made[count] = state.done
+        if aggregate_step(mine, bars[i], base_ms, high_ms, origin_ms):
+            made[count] = mine.done
             count += 1
-        last[i] = count - 1
+        known[i] = count
     return count
 
 
 def aggregate(
     bars: Bars, base_ms: int, high_ms: int, origin_ms: int
 ) -> tuple[Bars, NDArray[np.int64]]:
-    """Return the completed higher bars, and for each base bar the last one known at its close.
+    """Return the completed higher bars, and how many of them are known at each base bar's close.
 
     Returns:
-        BAR array, shape (m,); int64 array, shape (n,), -1 where none is complete yet.
+        BAR array, shape (m,); int64 array, shape (n,).
     """
     state = np.zeros(1, AGGREGATE)
     most = int(bars["time"][-1] - bars["time"][0]) // high_ms + 1 if len(bars) else 0
-    made = ROOM.table("higher bars", most, BAR)
-    last = np.empty(len(bars), np.int64)
-    count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, last)
-    return copied(made[:count]), last
+    made = np.empty(most, BAR)
+    known = np.empty(len(bars), np.int64)
+    count = _aggregate(state[0], frozen(bars), base_ms, high_ms, origin_ms, made, known)
+    return made[:count], known

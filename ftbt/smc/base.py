@@ -206,8 +206,7 @@ def _higher_bars(
     above = f"{fingerprint}|{base_ms}|{frame.ms}"
 
     def make() -> tuple[Records, NDArray[np.int64]]:
-        made, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
-        return made, last + 1
+        return aggregate(bars, base_ms, frame.ms, frame.origin_ms)
 
     high_bars, place = CACHE.get(("bars", above), make)
     return above, high_bars, place

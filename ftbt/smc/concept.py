@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,9 +29,10 @@ NAN = float("nan")
 _STATES = 64  # fresh states that a concept keeps to copy from
 
 
-def output_type(fields: Mapping[str, str]) -> np.dtype[np.void]:
+@lru_cache(maxsize=1024)
+def output_type(names: tuple[str, ...]) -> np.dtype[np.void]:
     """Return the record of a concept's outputs: one float64 per line."""
-    return np.dtype([(name, "f8") for name in fields])
+    return np.dtype([(name, "f8") for name in names])
 
 
 class Inner(NamedTuple):
@@ -104,7 +105,7 @@ class Concept:
     parameters: np.dtype[np.void] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", output_type(self.fields))
+        object.__setattr__(self, "out", output_type(self.lines))
         # A first field of its own: without it numba takes a concept's record for a subtype of the
         # record of a concept embedded in it, by an experimental feature that warns on use.
         fields = [(f"of_{self.name}", "i8"), *record_type(self.ranges).descr]
@@ -266,7 +267,7 @@ class Concept:
 
     def row_of(self, fields: tuple[str, ...]) -> np.dtype[np.void]:
         """Return the record of the named outputs, none: of all."""
-        return output_type(dict.fromkeys(fields, "")) if fields else self.out
+        return output_type(fields) if fields else self.out
 
     def _inner(
         self, bars: Bars, parameters: Records, base_ms: int, fields: tuple[str, ...] = ()
@@ -278,9 +279,9 @@ class Concept:
         ) -> Any:
             if frame is None:
                 return concept.run_over(bars, given, base_ms, fields=wanted)
-            high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+            high_bars, place = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
             high_out = concept.run_over(high_bars, given, frame.ms, fields=wanted)
-            return after_unknown(concept, high_out), last + 1
+            return after_unknown(concept, high_out), place
 
         return self.inner_outputs(bars, parameters, base_ms, make, fields)
 
@@ -338,6 +339,7 @@ def higher(timeframe: str, base_ms: int) -> Timeframe | None:
     return frame
 
 
+@lru_cache(maxsize=1024)
 def longer(timeframe: str, base_ms: int) -> Timeframe | None:
     """Return the timeframe that bars of *base_ms* make up, None when they make up none."""
     if not timeframe or base_ms <= 0:
@@ -375,16 +377,16 @@ def run_line(
     """
     if frame is None:
         return concept.run_over(bars, parameters, base_ms, fields=fields)
-    high_bars, last = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
+    high_bars, place = aggregate(bars, base_ms, frame.ms, frame.origin_ms)
     high_out = concept.run_over(high_bars, parameters, frame.ms, fields=fields)
-    return held(concept, high_out, last + 1)
+    return held(concept, high_out, place)
 
 
 def picked(out: Records, fields: Sequence[str]) -> Records:
     """Return the named *fields* of outputs side by side, shape (n,); all of them for no names."""
     if not fields:
         return out
-    made = np.empty(len(out), np.dtype([(name, "f8") for name in fields]))
+    made = np.empty(len(out), output_type(tuple(fields)))
     for name in fields:
         made[name] = out[name]
     return made

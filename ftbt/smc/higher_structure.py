@@ -25,6 +25,8 @@ _STATE = np.dtype(
         ("structure_out", STRUCTURE.out),
         ("label", "f8", (LABELS,)),
         ("labels", "i8"),  # seen so far
+        ("up", "f8"),  # share of them that point up
+        ("down", "f8"),
     ],
     align=True,
 )
@@ -40,9 +42,10 @@ def _prepare(state: Records, parameters: Records) -> None:
     del parameters
     state["structure_p"] = STRUCTURE.pack({})
     state["structure"] = STRUCTURE.fresh(state["structure_p"])
+    state["up"] = state["down"] = np.nan
 
 
-@inlined
+@compiled
 def _share_of_labels(state, sign):  # type: ignore[no-untyped-def]
     """Return the share of the last labels that point to side *sign*, NaN before there are six."""
     if state.labels < LABELS:
@@ -54,18 +57,25 @@ def _share_of_labels(state, sign):  # type: ignore[no-untyped-def]
     return same / LABELS
 
 
+@compiled
+def _remember(state, label):  # type: ignore[no-untyped-def]
+    """Take a new swing label."""
+    state.label[state.labels % LABELS] = label
+    state.labels += 1
+    state.up = _share_of_labels(state, 1)
+    state.down = _share_of_labels(state, -1)
+
+
 @inlined
 def _follow(state, swing, structure, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure."""
     if swing.high_event != 0.0:
-        state.label[state.labels % LABELS] = swing.high_label
-        state.labels += 1
+        _remember(state, swing.high_label)
     if swing.low_event != 0.0:
-        state.label[state.labels % LABELS] = swing.low_label
-        state.labels += 1
+        _remember(state, swing.low_label)
     out.trend = structure.trend
-    out.up_labels = _share_of_labels(state, 1)
-    out.down_labels = _share_of_labels(state, -1)
+    out.up_labels = state.up
+    out.down_labels = state.down
 
 
 @inlined

@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 _ALIGN = 8
@@ -66,6 +66,26 @@ def _keep(_: Any, row: Any, out: Any) -> Any:
     return types.void(row, out), generate
 
 
+def _own_plain(record: Any) -> Any:
+    """Return a copy of *record*."""
+    return record.copy()
+
+
+def _own(_: Any, record: Any) -> Any:
+    def generate(context: Any, builder: Any, __: Any, records: Any) -> Any:
+        content = ir.ArrayType(ir.IntType(8), record.size)
+        with builder.goto_entry_block():
+            copy = builder.alloca(content)
+        copy.align = _ALIGN
+        given = builder.bitcast(records[0], content.as_pointer())
+        count = ir.Constant(ir.IntType(64), record.size)
+        memcpy: Any = cgutils.raw_memcpy
+        memcpy(builder, copy, given, count, 1, align=1)
+        return builder.bitcast(copy, context.get_value_type(record))
+
+    return record(record), generate
+
+
 def asks(*names: str) -> Any:
     """Return what tells compiled code whether a record has one of the fields *names*.
 
@@ -92,3 +112,6 @@ _COMPILES = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 blank: Any = intrinsic(_blank) if _COMPILES else _blank_plain
 # `keep(row, out)`: copy from *row* the fields that both records have.
 keep: Any = intrinsic(_keep) if _COMPILES else _keep_plain
+# `mine = own(record)`: a copy that nobody else sees, so that the compiler may keep its numbers in
+# registers from one bar to the next. A state in memory is read and written at every step.
+own: Any = intrinsic(_own) if _COMPILES else _own_plain

@@ -21,11 +21,12 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from ftbt.compiled import compiled
+from ftbt.compiled import compiled, inlined
 from ftbt.data.candles import BAR, Bars
 from ftbt.errors import StrategyBroken, did_you_mean
 from ftbt.room import ROOM, copied
 from ftbt.smc.base import SmcLine
+from ftbt.smc.rows import own
 from ftbt.strategy.decide import clear_setup
 from ftbt.strategy.records import MARKET, SETUP, STOP_LIMIT
 
@@ -37,11 +38,12 @@ _LOCALS = frozenset((*dis.haslocal, *dis.hasfree))
 _LOOP = """
 def {name}(bars, {lines}, p, first, heard, setups):
     n = 0
+    setup = own(setups[0])
     for i in range(first, bars.shape[0]):
-        setup = setups[n]
         clear_setup(setup)
         rule(bars[i], {rows}, p, setup)
         if setup.side != 0 or setup.exit_long != 0 or setup.exit_short != 0:
+            setups[n] = setup
             heard[n] = i
             n += 1
     return n
@@ -99,7 +101,8 @@ class Rule:
         self._fields: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
         self.name = function.__name__
         self._namespace: dict[str, Any] = {
-            "rule": compiled(function),
+            "rule": inlined(function),
+            "own": own,
             "clear_setup": clear_setup,
             "__name__": function.__module__,
         }

@@ -24,9 +24,9 @@ def counted(n: int, start_ms: int = START_MS, base_ms: int = BASE_MS) -> Bars:
 
 def test_the_first_bucket_is_dropped_when_the_data_begin_inside_it() -> None:
     """From 00:15 on, the first 1h bar is the one that opens at 01:00."""
-    made, last = aggregate(counted(11), BASE_MS, HOUR_MS, 0)
+    made, known = aggregate(counted(11), BASE_MS, HOUR_MS, 0)
     assert ((made["time"] - START_MS) // MINUTE_MS).tolist() == [45, 105]
-    assert last.tolist() == [-1] * 6 + [0] * 4 + [1]
+    assert known.tolist() == [0] * 6 + [1] * 4 + [2]
 
 
 def test_a_higher_bar_holds_open_extremes_close_and_volume() -> None:
@@ -39,11 +39,11 @@ def test_a_higher_bar_is_known_at_the_close_of_the_base_bar_that_completes_it() 
     """A higher bar appears at the base bar whose close is its close, neither earlier nor later."""
     bars = counted(400)
     for high_ms in (HOUR_MS, 4 * HOUR_MS, DAY_MS):
-        made, last = aggregate(bars, BASE_MS, high_ms, 0)
-        for i, row in enumerate(last.tolist()):
+        made, place = aggregate(bars, BASE_MS, high_ms, 0)
+        for i, count in enumerate(place.tolist()):
             close = bars["time"][i] + BASE_MS
             known = made["time"] + high_ms <= close
-            assert row == known.sum() - 1
+            assert count == known.sum()
 
 
 def test_weeks_open_on_monday() -> None:
@@ -92,14 +92,14 @@ def test_events_show_once_and_levels_are_held() -> None:
     """On a higher timeframe an event is non-zero at one base bar, a level until the next close."""
     bars = fat_tails(2000)
     out = compute_line(STRUCTURE, bars, BASE_MS, {"left": 2, "right": 2}, "1h")
-    high_bars, last = aggregate(bars, BASE_MS, HOUR_MS, 0)
+    high_bars, place = aggregate(bars, BASE_MS, HOUR_MS, 0)
     high_out = STRUCTURE.compute(high_bars, {"left": 2, "right": 2})
     for name in ("bos", "choch"):
         assert np.count_nonzero(out[name]) == np.count_nonzero(high_out[name]) > 10
         closes = bars["time"][out[name] != 0] + BASE_MS
         assert (closes % HOUR_MS == 0).all()
-    known = last >= 0
-    np.testing.assert_array_equal(out["trend"][known], high_out["trend"][last[known]])
+    known = place > 0
+    np.testing.assert_array_equal(out["trend"][known], high_out["trend"][place[known] - 1])
     assert np.isnan(out["trend"][~known]).all()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ftbt.compiled import inlined, looped
 from ftbt.data.candles import frozen
-from ftbt.smc.rows import asks, blank, keep
+from ftbt.smc.rows import asks, blank, keep, own
 
 WIDE = np.dtype([("a", "f8"), ("b", "f8"), ("c", "f8")])
 _tells_a = asks("a", "z")
@@ -60,3 +60,29 @@ def test_compiled_code_knows_which_fields_are_asked_for() -> None:
     """It is told so by the type of the outputs."""
     assert _outputs("a", "b")[1]
     assert not _outputs("b")[1]
+
+
+STATE = np.dtype([("sum", "f8"), ("inner", WIDE), ("ring", "i8", (4,))])
+
+
+@looped
+def _sums(state: Any, numbers: Any, sums: Any) -> Any:
+    mine = own(state)
+    for i in range(numbers.shape[0]):
+        mine.sum += numbers[i]
+        mine.inner.b = mine.sum
+        mine.ring[i & 3] += i
+        sums[i] = mine
+    return mine.sum + mine.inner.a
+
+
+def test_an_own_copy_begins_as_the_record_and_leaves_it_alone() -> None:
+    """It has all that the record held, nested records and arrays too; changes stay in the copy."""
+    state = np.zeros(1, STATE)
+    state["sum"], state["inner"]["a"], state["ring"] = 10.0, 0.5, (7, 7, 7, 7)
+    before = state.copy()
+    sums = np.zeros(6, STATE)
+    assert _sums(state[0], np.arange(6.0), sums) == 25.5
+    assert state.tobytes() == before.tobytes()
+    assert sums["sum"].tolist() == sums["inner"]["b"].tolist() == [10, 11, 13, 16, 20, 25]
+    assert sums["ring"][-1].tolist() == [11, 13, 9, 10]
