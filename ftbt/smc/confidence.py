@@ -48,7 +48,7 @@ from ftbt.smc.higher_structure import (
     higher_step,
 )
 from ftbt.smc.ladder import FRAMES
-from ftbt.smc.rows import blank, keep
+from ftbt.smc.rows import blank, keep, own
 from ftbt.smc.structure import BREAKS, STRUCTURE, STRUCTURE_STATE, structure_step
 from ftbt.smc.swings import RING, SWINGS
 
@@ -164,7 +164,7 @@ def _capped(share):  # type: ignore[no-untyped-def]
     return min(1.0, share if share > 0.0 else 0.0)
 
 
-@compiled
+@inlined
 def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
     """Take a new swing of one side: further out on less volume is a divergence."""
     less = (price < side.swing) & (volume < side.swing_volume)
@@ -174,13 +174,13 @@ def _follow_swing(side, price, volume, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _follow_swings(state, swings, now):  # type: ignore[no-untyped-def]
+def _follow_swings(state, long, short, swings, now):  # type: ignore[no-untyped-def]
     if swings.low_event != 0.0:
         volume = state.volume[(now - int(swings.low_origin)) & (RING - 1)]
-        _follow_swing(state.side[0], swings.low, volume, now)
+        _follow_swing(long, swings.low, volume, now)
     if swings.high_event != 0.0:
         volume = state.volume[(now - int(swings.high_origin)) & (RING - 1)]
-        _follow_swing(state.side[1], -swings.high, volume, now)
+        _follow_swing(short, -swings.high, volume, now)
 
 
 @inlined
@@ -197,9 +197,8 @@ def _efficiency(state, bar, now):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
+def _rate(side, sign, bar, swing, trends, labels, now, common, p):  # type: ignore[no-untyped-def]
     """Return the sum of one side with what agreement adds, cut at 100, and its points."""
-    side = state.side[0 if sign > 0 else 1]
     slow, agreement = trends
     spike, trending, calm = common
     spread = bar.high - bar.low
@@ -218,18 +217,18 @@ def _rate(state, sign, bar, swing, trends, labels, now, common, p):  # type: ign
 
 
 @inlined
-def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[no-untyped-def]
+def _follow(state, long, short, bar, swing, structure, fast, slow, p, out):  # type: ignore[no-untyped-def]
     """Take one closed bar with its structure; see the module docstring for the factors."""
     now = state.count
     state.count = now + 1
-    find_sweep(state.side[0].confluent, state.unbroken_low, 1, bar, now)
-    find_sweep(state.side[1].confluent, -state.unbroken_high, -1, bar, now)
+    find_sweep(long.confluent, state.unbroken_low, 1, bar, now)
+    find_sweep(short.confluent, -state.unbroken_high, -1, bar, now)
     state.unbroken_high = structure.high
     state.unbroken_low = structure.low
     state.volume[now & (RING - 1)] = bar.volume
-    _follow_swings(state, swing, now)
-    follow_zones(state.side[0].confluent, state.candle, state.high[1], structure, 1, bar, now)
-    follow_zones(state.side[1].confluent, state.candle, -state.low[1], structure, -1, bar, now)
+    _follow_swings(state, long, short, swing, now)
+    follow_zones(long.confluent, state.candle, state.high[1], structure, 1, bar, now)
+    follow_zones(short.confluent, state.candle, -state.low[1], structure, -1, bar, now)
     take_candle(state.candle, bar, now)
     state.high[1] = state.high[0]
     state.low[1] = state.low[0]
@@ -249,7 +248,7 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     trends = (slow.trend, agreement)
     common = (spike, efficiency / _EFFICIENT, calm)
     total, trend, clean, pattern, confluence, divergence, trending = _rate(
-        state, 1, bar, swing, trends, slow.up_labels, now, common, p
+        long, 1, bar, swing, trends, slow.up_labels, now, common, p
     )
     out.long = total
     out.long_trend = trend
@@ -261,7 +260,7 @@ def _follow(state, bar, swing, structure, fast, slow, p, out):  # type: ignore[n
     out.long_trending = trending
     out.long_calm = calm
     total, trend, clean, pattern, confluence, divergence, trending = _rate(
-        state, -1, bar, swing, trends, slow.down_labels, now, common, p
+        short, -1, bar, swing, trends, slow.down_labels, now, common, p
     )
     out.short = total
     out.short_trend = trend
@@ -282,16 +281,20 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
     higher_step(state.fast, bar, state.base_ms)
     higher_step(state.slow, bar, state.base_ms)
     swing = state.structure.swing_out
-    _follow(state, bar, swing, state.out, state.fast.out, state.slow.out, p, out)
+    long, short = state.side[0], state.side[1]
+    fast, slow = state.fast.out, state.slow.out
+    _follow(state, long, short, bar, swing, state.out, fast, slow, p, out)
 
 
 @looped
 def _run(state, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
+    long = own(state.side[0])
+    short = own(state.side[1])
     for i in range(bars.shape[0]):
         fast = fasts[fast_at[i]]
         slow = slows[slow_at[i]]
-        _follow(state, bars[i], swings[i], structures[i], fast, slow, p, row)
+        _follow(state, long, short, bars[i], swings[i], structures[i], fast, slow, p, row)
         keep(row, out[i])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ftbt.compiled import compiled, inlined, looped
 from ftbt.ranges import Choice, Int
 from ftbt.smc.base import NAN, Concept, SmcLine
-from ftbt.smc.rows import blank, keep
+from ftbt.smc.rows import blank, keep, own
 
 RING = 128  # bars kept, a power of two; left + right + 1 must fit
 _MASK = RING - 1
@@ -138,6 +138,7 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 @looped
 def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
+    state = own(state)
     for i in range(bars.shape[0]):
         swing_step(state, bars[i], p, row)
         keep(row, out[i])
