@@ -48,10 +48,10 @@ def mean_step(state, bar, p, out):
 
 
 @compiled
-def mean_run(state, bars, p, out):
-    """Take all bars."""
+def mean_run(states, bars, p, out):
+    """Take all bars; there is one state."""
     for i in range(bars.shape[0]):
-        mean_step(state, bars[i], p, out[i])
+        mean_step(states[0], bars[i], p, out[i])
 
 
 MEAN = Concept(

@@ -85,15 +85,19 @@ def seconds(function: Callable[[], object], repeats: int = 3) -> float:
     return shortest
 
 
-def processor_seconds(function: Callable[[], object], repeats: int) -> float:
+def processor_seconds(
+    function: Callable[[], object], repeats: int, before: Callable[[], object] | None = None
+) -> float:
     """Return the shortest processor time of *repeats* calls, in seconds.
 
     For single calls on one core: other programs on the machine change it least. Call *function*
-    once before, when it compiles something.
+    once before, when it compiles something. What is done *before* each call is not counted.
     """
     shortest = math.inf
     gc.collect()
     for _ in range(repeats):
+        if before is not None:
+            before()
         began = time.process_time()
         function()
         shortest = min(shortest, time.process_time() - began)

@@ -50,7 +50,8 @@ def round_price(price: float, size_decimals: int) -> float:
 @compiled
 def lowest_price(size_decimals: int) -> float:
     """Return the lowest valid price of all."""
-    return 1.0 / _TEN[MAX_DECIMALS - size_decimals]
+    lowest: float = 1.0 / _TEN[MAX_DECIMALS - size_decimals]
+    return lowest
 
 
 @compiled

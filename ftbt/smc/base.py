@@ -9,16 +9,16 @@ To write a new concept (see `swings.py` for a short one):
 1. A state record type and an output record type whose fields are all float64.
 2. `@compiled def step(state, bar, p, out)`: reads the bar and parameters, updates the state,
    sets every field of `out`. `init(state, p)` prepares a zeroed state.
-3. `@compiled def run(state, bars, p, out)`: the loop over `step`. Or one that writes those
-   outputs alone that somebody reads, see `rows.py` and `narrows`.
+3. `@compiled def run(states, bars, p, out)`: the loop over `step`, with `states[0]`. Or one that
+   writes those outputs alone that somebody reads, see `rows.py` and `narrows`.
 4. A `Concept` that names them, and an `SmcLine` subclass with its lines and params.
 5. Enter the line in `ALL_LINES` of `__init__.py`: the contract test then runs over it.
 
 A concept that needs another one nests its state record and its output record, and names it under
 `inner`. Its step is then two calls: the inner step with its own `p`, whose defaults and ranges
 include the inner ones, and a `follow(state, bar, inner outputs, p, out)` that reads of the inner
-concept nothing but its outputs at this bar. `run(state, bars, inner outputs, p, out)` is the loop
-over `follow`: in research the swings of five lines are found once (see `structure.py`).
+concept nothing but its outputs at this bar. `run(states, bars, inner outputs, p, out)` is the
+loop over `follow`: in research the swings of five lines are found once (see `structure.py`).
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def _atr_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _atr_run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+def _atr_run(states, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         _atr_step(state, bars[i], p, row)
@@ -151,7 +152,8 @@ def _volume_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _volume_run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def _volume_run(states, bars, p, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     for i in range(bars.shape[0]):
         _volume_step(state, bars[i], p, out[i])
 

@@ -249,7 +249,8 @@ class Concept:
         """
         if inner is None:
             inner = self._inner(bars, parameters, base_ms, fields)
-        state = self.fresh(parameters, base_ms)[0]
+        # An array, not its record: numba takes a record apart field by field to hand it over.
+        state = self.fresh(parameters, base_ms)
         given = (state, frozen(bars), *map(frozen, inner), parameters[0])
         if self.narrows:
             out = np.empty(len(bars), self.row_of(fields))

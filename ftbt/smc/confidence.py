@@ -287,7 +287,8 @@ def confidence_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, swings, structures, fasts, fast_at, slows, slow_at, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     long = own(state.side[0])
     short = own(state.side[1])

@@ -127,7 +127,7 @@ def dealing_range_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def _run(states, bars, swings, structures, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
     for i in range(bars.shape[0]):
         _follow(bars[i], swings[i], structures[i], p, out[i])
 

@@ -85,7 +85,8 @@ def displacement_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, p, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     for i in range(bars.shape[0]):
         displacement_step(state, bars[i], p, out[i])
 

@@ -308,7 +308,8 @@ def fvg_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         _take(state, bars[i], _tells_flips(out[i]), p, row)

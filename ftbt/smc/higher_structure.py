@@ -86,7 +86,8 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
 
 
 @looped
-def _run(state, bars, swings, structures, p, wide, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def _run(states, bars, swings, structures, p, wide, out):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         _follow(state, swings[i], structures[i], row)

@@ -376,7 +376,8 @@ def order_block_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, structures, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, structures, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         _follow(state, bars[i], structures[i], _tells_flips(out[i]), p, row)

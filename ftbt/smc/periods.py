@@ -143,7 +143,8 @@ def _step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         _step(state, bars[i], p, row)

@@ -192,7 +192,8 @@ def _publish_final(state, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, p, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, p, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     for i in range(bars.shape[0]):
         sessions_step(state, bars[i], p, out[i])
 

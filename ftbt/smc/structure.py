@@ -298,7 +298,8 @@ def structure_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, swings, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     for i in range(bars.shape[0]):
         # A protected level is a strong one.

@@ -253,7 +253,8 @@ def _rests(state):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, targets, taken, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, targets, taken, p, wide, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     place = 0
     due = _bar_of(taken, place)

@@ -136,9 +136,9 @@ def swing_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, p, wide, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, p, wide, out):  # type: ignore[no-untyped-def]
     row = blank(wide)
-    state = own(state)
+    state = own(states[0])
     for i in range(bars.shape[0]):
         swing_step(state, bars[i], p, row)
         keep(row, out[i])

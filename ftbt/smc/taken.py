@@ -41,7 +41,7 @@ class _Taken(Concept):
         out = np.empty(len(bars), self.row_of(fields))
         # No more can be taken than there were.
         taken = ROOM.table("taken", 2 * NEW_POOLS * len(bars), TAKEN_POOL)
-        state = self.fresh(parameters, base_ms)[0]
+        state = self.fresh(parameters, base_ms)
         run: Any = self.run  # unlike others it returns something
         count = run(state, frozen(bars), frozen(swings), parameters[0], self._wide, out, taken)
         return out, copied(taken[:count])
@@ -67,7 +67,8 @@ def _write_down(state, now, taken, count):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-def]
+def _run(states, bars, swings, p, wide, out, taken):  # type: ignore[no-untyped-def]
+    state = states[0]
     row = blank(wide)
     count = 0
     for i in range(bars.shape[0]):

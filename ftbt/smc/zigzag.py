@@ -117,7 +117,8 @@ def zigzag_step(state, bar, p, out):  # type: ignore[no-untyped-def]
 
 
 @looped
-def _run(state, bars, swings, p, out):  # type: ignore[no-untyped-def]
+def _run(states, bars, swings, p, out):  # type: ignore[no-untyped-def]
+    state = states[0]
     for i in range(bars.shape[0]):
         _follow(state, swings[i], p, out[i])
 

@@ -21,7 +21,7 @@ def _step(state, bar, p, out):
 
 
 @compiled
-def _run(state, bars, p, out):
+def _run(states, bars, p, out):
     for i in range(bars.shape[0]):
         out[i].low_event = 0.0
         if i < p.side or i + p.side >= bars.shape[0]:

@@ -250,7 +250,7 @@ def test_one_peek_in_two_thousand_bars_is_caught() -> None:
 def _peeking_concept() -> Concept:
     """Swings whose compiled loop publishes a swing at its anchor; the step is honest."""
 
-    def run(state: Any, bars: Bars, p: Any, out: Records) -> None:
+    def run(states: Any, bars: Bars, p: Any, out: Records) -> None:
         out[:] = _swings_at_their_anchor(bars)
 
     return Concept(
@@ -294,10 +294,10 @@ def test_a_memory_outside_of_the_state_is_caught_by_the_restart() -> None:
         seen.append(float(bar["close"]))
         out["mean"] = float(np.mean(seen))
 
-    def run(state: Any, bars: Bars, p: Any, out: Records) -> None:
+    def run(states: Any, bars: Bars, p: Any, out: Records) -> None:
         seen.clear()
         for i in range(len(bars)):
-            step(state, bars[i], p, out[i])
+            step(states[0], bars[i], p, out[i])
         seen.clear()
 
     concept = Concept(

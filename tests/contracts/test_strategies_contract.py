@@ -130,7 +130,7 @@ def test_the_past_alone_counts_over_a_long_market(strategy: StrategyRef) -> None
 # --- the audit must be able to fail ---------------------------------------------------------------
 
 
-def _peek(state: Any, bars: Bars, p: Any, out: Any) -> None:
+def _peek(states: Any, bars: Bars, p: Any, out: Any) -> None:
     """Publish each swing at its own bar, before it is known."""
     out[:] = SWINGS.compute(bars)
     for name in ("high_event", "low_event"):
