@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -54,3 +57,26 @@ def test_chained_records_are_the_parts_one_after_the_other() -> None:
     assert whole.flags.writeable
     assert whole.flags.aligned
     assert len(chained([table[:0]])) == 0
+
+
+_FREE_AND_ASK = """
+import resource, numpy as np
+from ftbt.room import keep_freed_memory
+keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        held = [np.ones(1_250_000) for _ in range(12)]
+        del held
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults(), faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="known to glibc alone")
+def test_freed_memory_is_not_handed_back_and_cleared_again() -> None:
+    """120 MB, freed and asked for again, are cleared by the system once, not each time."""
+    command = [sys.executable, "-c", _FREE_AND_ASK]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    first, later = map(int, told.split())
+    assert later < 100 < first

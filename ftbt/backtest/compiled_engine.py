@@ -28,7 +28,7 @@ from ftbt.data.market import Instrument
 from ftbt.errors import StrategyBroken
 from ftbt.risk.allocation import Allocation
 from ftbt.risk.limits import HOLDING, start_risk
-from ftbt.room import ROOM, chained, copied
+from ftbt.room import ROOM, chained, copied, keep_freed_memory
 from ftbt.strategy.base import SetupStrategy, own_methods
 from ftbt.strategy.records import INTENT, RULES, SETUP, VIEW
 
@@ -174,6 +174,7 @@ class _Tables:
 
 def run_compiled(plan: Plan) -> dict[str, Any]:
     """Return equity, orders, fills, trades and refusals, by the names of `Result`."""
+    keep_freed_memory()
     said = _listen(plan)
     known = joined(
         [one.market for one in plan.stretches],
