@@ -107,12 +107,7 @@ def load_key(
         ConfigError: no key, two keys, a file that others can read, a wrong password.
     """
     _no_core_file()
-    named = file or _as_path(environment.get(FILE_VARIABLE))
-    plain = environment.get(KEY_VARIABLE, "").strip()
-    if named is not None and plain:
-        raise ConfigError(
-            f"there are two keys, in {KEY_VARIABLE} and in {named}: leave one of them out"
-        )
+    plain, named = one_place(environment, KEY_VARIABLE, FILE_VARIABLE, file, "there are two keys,")
     if named is not None:
         return _from_file(named, environment.get(PASSWORD_VARIABLE), ask_password)
     if not plain:
@@ -135,10 +130,6 @@ def _no_core_file() -> None:
     # is not made. Linux only.
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def _as_path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
 
 
 def _from_hex(text: str, where: str) -> AgentKey:
@@ -182,6 +173,29 @@ def _decrypted(path: Path, keystore: Any, password: str) -> AgentKey:
         raise ConfigError(f"{path} is not a keystore that eth-account reads") from None
     account: LocalAccount = Account.from_key(key)
     return AgentKey(account)
+
+
+def one_place(
+    environment: Mapping[str, str], variable: str, file_variable: str, file: Path | None, what: str
+) -> tuple[str, Path | None]:
+    """Return where something secret stands: its text in the environment, or the path of its file.
+
+    Args:
+        environment: `os.environ`.
+        variable: names the text.
+        file_variable: names the file, where the command line names none.
+        file: named on the command line.
+        what: what it is, for messages: "alert targets are".
+
+    Raises:
+        ConfigError: it is in both; nobody could tell which one counts.
+    """
+    named = environment.get(file_variable)
+    path = file or (Path(named).expanduser() if named else None)
+    plain = environment.get(variable, "").strip()
+    if path is not None and plain:
+        raise ConfigError(f"{what} in {variable} and in {path}: leave one of them out")
+    return plain, path
 
 
 def read_private(path: Path, what: str, advice: str = "") -> str:

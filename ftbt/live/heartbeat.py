@@ -20,8 +20,8 @@ import requests
 
 from ftbt.data.retry import shorten
 from ftbt.errors import ConfigError
-from ftbt.hyperliquid.keys import read_private
-from ftbt.live.secrets import Redactor, one_place, url_secrets
+from ftbt.hyperliquid.keys import one_place, read_private
+from ftbt.live.secrets import Redactor, url_secrets
 
 HEARTBEAT_VARIABLE = "FTBT_HEARTBEAT"
 HEARTBEAT_FILE_VARIABLE = "FTBT_HEARTBEAT_FILE"

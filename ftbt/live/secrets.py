@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
-from ftbt.errors import ConfigError
 from ftbt.hyperliquid.keys import KEY_VARIABLE, PASSWORD_VARIABLE
 
 STARS = "***"
@@ -63,29 +61,6 @@ def environment_secrets(environment: Mapping[str, str]) -> list[str]:
     """Return what must not be read of *environment*: key, password."""
     found = (environment.get(name, "").strip() for name in (KEY_VARIABLE, PASSWORD_VARIABLE))
     return [word.removeprefix("0x") for word in found if word]
-
-
-def one_place(
-    environment: Mapping[str, str], variable: str, file_variable: str, file: Path | None, what: str
-) -> tuple[str, Path | None]:
-    """Return where something secret stands: its text in the environment, or the path of its file.
-
-    Args:
-        environment: `os.environ`.
-        variable: names the text.
-        file_variable: names the file, where the command line names none.
-        file: named on the command line.
-        what: what it is, for messages: "alert targets are".
-
-    Raises:
-        ConfigError: it is in both; nobody could tell which one counts.
-    """
-    named = environment.get(file_variable)
-    path = file or (Path(named).expanduser() if named else None)
-    plain = environment.get(variable, "").strip()
-    if path is not None and plain:
-        raise ConfigError(f"{what} in {variable} and in {path}: leave one of them out")
-    return plain, path
 
 
 def url_secrets(url: str) -> set[str]:

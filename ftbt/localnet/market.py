@@ -263,8 +263,6 @@ def _with_history(market: Market) -> Bars:
     """
     assert market.detail is not None, "asked for with detail bars"
     candles, fine = market.candles, market.detail.bars
-    if not len(fine):
-        return fine
     closed = candles.bars["time"] + candles.timeframe.ms <= fine["time"][0]
     return np.concatenate([candles.bars[closed], fine]) if closed.any() else fine
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ftbt.data.retry import shorten
 from ftbt.errors import ConfigError, FtbtError
-from ftbt.hyperliquid.keys import read_private
+from ftbt.hyperliquid.keys import one_place, read_private
 from ftbt.live.alerts.model import Alert, Level
-from ftbt.live.secrets import Redactor, one_place, url_secrets
+from ftbt.live.secrets import Redactor, url_secrets
 
 if TYPE_CHECKING:
     from apprise.plugins import NotifyBase
