@@ -139,7 +139,7 @@ def _window(task: WindowTask) -> Stopwatch:
 
 def _tasks(trials: int) -> list[WindowTask]:
     inputs = experiment(WINDOWS, trials)
-    return [inputs.task(window, Path(), None) for window in inputs.windows[:WINDOWS]]
+    return [inputs.task(window, Path(), os.getpid()) for window in inputs.windows[:WINDOWS]]
 
 
 # --- workers -----------------------------------------------------------------------------------

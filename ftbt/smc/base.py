@@ -84,6 +84,9 @@ class LineCache:
         self._bytes = 0
         self.limit_bytes = limit_bytes
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def get(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         """Return the array, or the tuple of arrays, under *key*, made by *make* when absent."""
         if key in self._kept:

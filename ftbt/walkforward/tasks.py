@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError, StorageError
+from ftbt.smc.base import CACHE
 from ftbt.walkforward.checkpoint import (
     Checkpoint,
     Outcome,
@@ -90,27 +91,38 @@ def run_window(task: WindowTask) -> int:
     folder = WindowFolder(task.folder)
     finished = folder.outcome()
     if finished is None:
-        with _nothing_old_to_collect():
+        with _nothing_old_to_collect(for_good=_in_worker(task.parent)):
             finished = _guarded(task, folder)
+        CACHE.clear()  # lines of these candles, which no other window asks for
         folder.finish(finished)
     folder.report(_progress(finished.trials, done=True, failed=finished.failed))
     return task.window.number
 
 
+def _in_worker(parent: int | None) -> bool:
+    return parent is not None and os.getpid() != parent
+
+
 @contextmanager
-def _nothing_old_to_collect() -> Iterator[None]:
-    """Spare the garbage collector what was there before: all modules, a tenth of a search."""
+def _nothing_old_to_collect(*, for_good: bool) -> Iterator[None]:
+    """Spare the garbage collector what was there before: all modules, a tenth of a search.
+
+    A worker is spared it *for good*: joblib has it collect after each task, another tenth. What
+    is garbage by now goes first, or it would stay.
+    """
+    if for_good:
+        gc.collect()
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if not for_good:
+            gc.unfreeze()
 
 
 def _leave_ctrl_c_to_the_parent(parent: int | None) -> None:
     """A terminal sends Ctrl-C to all processes at once; only the one that waits may answer."""
-    in_worker = parent is not None and os.getpid() != parent
-    if in_worker and threading.current_thread() is threading.main_thread():
+    if _in_worker(parent) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
