@@ -17,6 +17,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 
 from benchmarks._bracketed_market import SETTINGS, YEAR, bars, market, strategy
 from benchmarks._stopwatch import Stopwatch, watching
@@ -154,6 +155,7 @@ def _workers() -> list[Row]:
         both = min(both, _timed(tasks, JOBS))
         alone = min(alone, _timed(tasks, 1))
     memory = max(joblib.Parallel(JOBS)(joblib.delayed(_peak)() for _ in range(4 * JOBS)))
+    get_reusable_executor().shutdown(kill_workers=True)  # or the end waits until they are tired
     how = (
         f"{len(tasks)} windows x {TRIALS} trials x 3 symbols: {alone:.1f} s and {both:.1f} s, wall"
         " time, workers running"

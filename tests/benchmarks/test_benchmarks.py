@@ -66,6 +66,13 @@ def test_every_benchmark_has_a_run():
         assert "\ndef run() -> list[Row]:\n" in text, name
 
 
+def test_every_benchmark_is_in_the_documentation():
+    """Whoever runs one by its name finds there what it measures."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "run-the-benchmarks.md"
+
+    assert [name for name in program.names() if f"`{name}`" not in page.read_text()] == []
+
+
 def test_a_met_target_is_exit_code_0_and_is_kept(monkeypatch, capsys, folder):
     """Rows are shown and written to results/bench.json."""
     _benchmark(monkeypatch, "quick", lambda: [Row("ratio", 3.5, "x", "both at once", 2.0)])
