@@ -3,9 +3,9 @@
 Twelve windows of 200 trials on three symbols of 15m bars, from the checked experiment to the
 finished run folder, on one process, so that all processor time is seen. After each window its
 studies again, parameter set by parameter set, with the values looked up instead of computed: that
-is what Optuna alone needs, on the same machine at the same time. Where the time goes is measured in
-a second run, since looking at every part takes time itself; the split gives each second to the
-innermost of the parts.
+is what Optuna alone needs, on the same machine at the same time; of several runs the shortest
+counts, on both sides. Where the time goes is measured in a run of its own, since looking at every
+part takes time itself; the split gives each second to the innermost of the parts.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ STRATEGY = "liquidity_sweep"
 WINDOWS = 12
 TRIALS = 200
 TARGET = 1.5
+RUNS = 3
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "sampler": [(Study, "ask"), (Study, "tell")],
@@ -160,7 +161,8 @@ def run() -> list[Row]:
     """Measure; see the module docstring."""
     inputs = experiment(WINDOWS, TRIALS)
     _rehearse()
-    cost = _measured(inputs)
+    costs = [_measured(inputs) for _ in range(RUNS)]
+    cost = Cost(min(one.whole for one in costs), min(one.alone for one in costs))
     watch, asked = Stopwatch(), Asked()
     CACHE.clear()
     with (
@@ -229,7 +231,7 @@ def _rehearse() -> None:
 def _rows(cost: Cost, watch: Stopwatch, windows: int) -> list[Row]:
     trials = windows * TRIALS
     name = f"walk-forward, {windows} windows x {TRIALS} trials x 3 symbols"
-    how = f"{STRATEGY}, 15m, train 90d, test 20d, one process, processor time"
+    how = f"{STRATEGY}, 15m, train 90d, test 20d, one process, processor time, {RUNS} runs"
     rows = [
         Row(f"{name}: in all", cost.whole, "s", how),
         Row(f"{name}: Optuna alone", cost.alone, "s", "the same studies, values looked up"),
