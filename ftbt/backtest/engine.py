@@ -12,12 +12,15 @@ from ftbt.backtest.reference_engine import Progress, run_reference
 from ftbt.backtest.result import Result
 from ftbt.backtest.settings import Settings
 from ftbt.data.market import Market
+from ftbt.data.precision import tick_size
 from ftbt.errors import InputError, did_you_mean
 from ftbt.risk.allocation import Allocation
 from ftbt.strategy.base import SetupStrategy
 from ftbt.strategy.loader import StrategyRef
 
 _USUAL = Settings()
+# A step of the venue is 0.01 % of the price at most, but where the size's decimals forbid it.
+COARSE_TICK = 0.01
 ENGINES = ("auto", "compiled", "reference", "bar-by-bar")
 
 
@@ -124,8 +127,22 @@ def _why_not(plan: Plan) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
+def _coarse_ticks(market: Market) -> str:
+    """Return what must be told when the venue's price step is coarse for these prices, else ""."""
+    price, rules = float(market.candles.close.min()), market.instrument
+    step = tick_size(price, rules.size_decimals)
+    if step <= COARSE_TICK * price:
+        return ""
+    return (
+        f"{market.symbol}: orders are rounded to price steps of {step:g}, more than"
+        f" {COARSE_TICK:.0%} of the lowest price: the rules taken for it ({rules.size_decimals}"
+        " decimals of size) do not fit such prices"
+    )
+
+
 def _notes(plan: Plan) -> tuple[str, ...]:
     found = [note for one in plan.stretches for note in prepared(one.market).notes]
+    found += [note for one in plan.stretches if (note := _coarse_ticks(one.market))]
     for name, cls, share in zip(plan.names, plan.classes, plan.shares, strict=True):
         if share < 1.0 and not issubclass(cls, SetupStrategy):
             found.append(f"{name} sizes its own orders: its share of the account is not applied")

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ftbt.errors import ConfigError
-from ftbt.risk.limits import Limits
+from ftbt.risk.limits import Limits, percent
 
 _RANGES = {
     "capital": (1.0, 1e12),
@@ -58,8 +58,8 @@ class Settings:
     def describe(self) -> str:
         """Return one line for people."""
         return (
-            f"capital {self.capital:,.0f}, leverage {self.leverage:g}x,"
-            f" fees {self.taker_fee:.3%} taker / {self.maker_fee:.3%} maker,"
-            f" slippage max({self.half_spread * 1e4:g} bp, {self.slippage_atr:g} x ATR14);"
+            f"capital {self.capital:,.13g}, leverage {self.leverage:g}x,"
+            f" fees {percent(self.taker_fee)} taker / {percent(self.maker_fee)} maker,"
+            f" slippage max({self.half_spread * 1e4:.10g} bp, {self.slippage_atr:g} x ATR14);"
             f" {self.limits.describe()}"
         )

@@ -32,7 +32,7 @@ def user_code(name: str, names: Mapping[type[Any], str] | None = None) -> Iterat
         raise StrategyBroken(f"strategy {who}: {error}{_where(error)}") from error
     except FtbtError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() would end the run in silence
         who = _who(error, names or {}) or name
         raise StrategyBroken(
             f"strategy {who} stopped with {type(error).__name__}: {error}{_where(error)}"

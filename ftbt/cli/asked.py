@@ -58,6 +58,16 @@ def flag(name: str) -> str:
     return _FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
+def names_given(options: Mapping[str, Any]) -> set[str]:
+    """Return the names of the *options* that were typed: 0 is a value like any other."""
+    # By identity: 0 == False, and a fee of 0 that is left out is charged at the usual rate.
+    return {
+        name
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
+    }
+
+
 def experiment_of(options: Mapping[str, Any], given: Collection[str]) -> Experiment:
     """Return what the options ask for.
 

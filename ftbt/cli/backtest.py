@@ -49,6 +49,7 @@ def backtest(**options: Any) -> int:
     """
     from ftbt.cli.backtest_run import ask, run  # noqa: PLC0415 - help answers without these
 
+    _refuse_run_folder(options["out"])
     question = ask(options)
     with _progress() as tell:
         found = run(question, tell)
@@ -71,6 +72,17 @@ class _progress:  # noqa: N801 - a context manager that reads as a verb
     def __exit__(self, *_: object) -> None:
         if sys.stderr.isatty():
             click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
+
+
+def _refuse_run_folder(out: Path | None) -> None:
+    """Refuse to write into the folder of a walk-forward: its figures would be overwritten."""
+    from ftbt.errors import ConfigError  # noqa: PLC0415 - help answers without it
+
+    if out is not None and (out / "manifest.json").exists():
+        raise ConfigError(
+            f"--out {out} is the folder of a walk-forward run, whose files would be overwritten:"
+            " name another folder"
+        )
 
 
 def _write(out: Path | None, head: dict[str, Any], found: Evaluation) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.reference_engine import Progress
 from ftbt.backtest.settings import Settings
-from ftbt.cli.asked import experiment_of
+from ftbt.cli.asked import experiment_of, names_given
 from ftbt.config import Duration
 from ftbt.data.market import Market
 from ftbt.data.timeframe import Timeframe
@@ -55,8 +55,7 @@ def ask(options: Mapping[str, Any]) -> Question:
     Raises:
         InputError: anything that the options name and that cannot be used.
     """
-    given = {name for name, value in options.items() if value not in (None, (), False)}
-    experiment = experiment_of(options, given)
+    experiment = experiment_of(options, names_given(options))
     check_words(experiment)
     timeframe = Timeframe.parse(experiment.data.timeframe)
     allocation = Allocation(**experiment.allocation.given())

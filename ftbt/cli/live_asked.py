@@ -8,7 +8,7 @@ from typing import Any
 
 from ftbt.backtest.portfolio import Sleeve
 from ftbt.backtest.settings import Settings
-from ftbt.cli.asked import KEYS, experiment_of, flag
+from ftbt.cli.asked import KEYS, experiment_of, flag, names_given
 from ftbt.cli.live_keys import key_and_account
 from ftbt.cli.live_place import place_of
 from ftbt.cli.live_state import LIVE
@@ -77,7 +77,7 @@ def ask(options: Mapping[str, Any], typed: Ask) -> tuple[LiveConfig, tuple[Check
     """
     network, mode = _where(options)
     deployment = None if options["deployment"] is None else load_deployment(options["deployment"])
-    given = {name for name, value in options.items() if value not in (None, (), False)}
+    given = names_given(options)
     traded = _own(options, given) if deployment is None else _deployed(options, given, deployment)
     place = _endpoint(options, network, mode, deployment, typed)
     if place.is_mainnet and "capital" not in given:

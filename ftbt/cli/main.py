@@ -1,7 +1,7 @@
 """The program `ftbt`: finds the command, runs it, turns errors into one line and an exit code.
 
 Exit codes: 0 done; 1 a bug of ftbt; 2 something to mend (input, network, disk: the line says
-what); 3 the run finished but part of it failed; 130 stopped by Ctrl-C.
+what); 3 the run finished but part of it failed; 130 stopped by Ctrl-C; 141 nobody reads the output.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ COMMANDS = {
     "promote": ("ftbt.cli.promote", "Write the deployment file of a judged run."),
     "completion": ("ftbt.cli.completion", "Print a shell's completion script."),
 }
+
+
+# What a shell says of a program that wrote to nobody: 128 + SIGPIPE.
+READER_GONE = 141
 
 
 class LazyGroup(click.Group):
@@ -104,6 +108,9 @@ def run(args: list[str] | None = None) -> int:
         result = cli.main(args, prog_name="ftbt", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except SystemExit:
+        # Only for a reader that went away (`| head`) does click leave the program itself.
+        return READER_GONE
     except click.Abort:
         return _fail("stopped", 130)
     except KeyboardInterrupt:

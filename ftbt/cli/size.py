@@ -27,15 +27,9 @@ _FROM_ZERO = ("confidence", "strength", "cost", "leverage")
 
 def _number(name: str, default: float | None, text: str) -> Callable[[F], F]:
     """Return an option for one number; without a default it is required."""
-    return click.option(
-        f"--{name.replace('_', '-')}",
-        name,
-        type=float,
-        required=default is None,
-        default=default,
-        show_default=default is not None,
-        help=text,
-    )
+    # A default of None is a value to click: the option would no longer be required.
+    more = {"required": True} if default is None else {"default": default, "show_default": True}
+    return click.option(f"--{name.replace('_', '-')}", name, type=float, help=text, **more)
 
 
 @click.command(
@@ -61,6 +55,7 @@ def size(symbol: str, **numbers: float) -> None:
     from ftbt.data.market import instrument_for  # noqa: PLC0415 - help answers without these
     from ftbt.data.precision import round_price  # noqa: PLC0415
     from ftbt.errors import ParameterError  # noqa: PLC0415
+    from ftbt.risk.limits import percent  # noqa: PLC0415
     from ftbt.risk.sizing import (  # noqa: PLC0415
         BY_EXPOSURE,
         BY_MARGIN,
@@ -71,19 +66,19 @@ def size(symbol: str, **numbers: float) -> None:
 
     for name, (low, high, unit) in _LIMITS.items():
         value = numbers[name]
-        above = (
-            value >= low if name in ("confidence", "strength", "cost", "leverage") else value > low
-        )
-        if not (above and value <= high):
+        reached = name in _FROM_ZERO
+        if not ((value >= low if reached else value > low) and value <= high):
             words = f" ({unit})" if unit else ""
-            raise ParameterError(
-                f"--{name.replace('_', '-')} must be from {low:g} to {high:g}{words}, not {value:g}"
-            )
+            span = f"from {low:g} to {high:g}" if reached else f"above {low:g}, up to {high:g}"
+            raise ParameterError(f"--{name.replace('_', '-')} must be {span}{words}, not {value:g}")
     rules = instrument_for(symbol)
     entry = round_price(numbers["entry"], rules.size_decimals)
     stop = round_price(numbers["stop"], rules.size_decimals)
     if entry == stop:
-        raise ParameterError(f"--stop {stop:g} is the entry price: there is no risk to size by")
+        raise ParameterError(
+            f"--stop {numbers['stop']:g} and --entry {numbers['entry']:g} are both {stop:g} on the"
+            f" price steps of {symbol}: there is no risk to size by"
+        )
     equity, cost = numbers["equity"], numbers["cost"]
     leverage = min(numbers["leverage"], rules.max_leverage)
     scale = confidence_scale(numbers["confidence"], numbers["strength"])
@@ -105,12 +100,12 @@ def size(symbol: str, **numbers: float) -> None:
     decides, sure = caps.get(bound, "risk"), numbers["confidence"]
     costs = f"{per_unit - distance:,.4g} costs"
     steps = {
-        "full risk": f"{equity:,.2f} x {numbers['risk']:.2%} = {full:,.2f} may be lost",
+        "full risk": f"{equity:,.2f} x {percent(numbers['risk'])} = {full:,.2f} may be lost",
         "loss per coin": f"{distance:g} to the stop + {costs} = {per_unit:,.6g}",
         "size by risk": f"{full:,.2f} / {per_unit:,.6g} = {full / per_unit:.8g}",
         "cap on notional": f"{notional:,.2f} / {entry:g} = {notional / entry:.8g}",
         "cap on margin": f"{margin:,.2f} / {entry:g} = {margin / entry:.8g}",
-        "cap on exposure": f"{numbers['exposure']:.0%} of {margin:,.2f} = {room:,.2f},"
+        "cap on exposure": f"{percent(numbers['exposure'])} of {margin:,.2f} = {room:,.2f},"
         f" / {entry:g} = {room / entry:.8g}",
         "allowed": f"{decides} decides: {allowed:.8g}",
         "confidence": f"{sure:g} of 100: x {scale:.3f} = {allowed * scale:.8g}",

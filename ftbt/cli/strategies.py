@@ -17,7 +17,7 @@ def strategies(name: str | None, timeframe: str) -> None:
 
     from ftbt.cli.data_common import show_table  # noqa: PLC0415
     from ftbt.data.timeframe import Timeframe  # noqa: PLC0415
-    from ftbt.errors import StrategyBroken  # noqa: PLC0415
+    from ftbt.errors import StrategyBroken, StrategyNotFound  # noqa: PLC0415
     from ftbt.strategy.loader import find_strategy, strategy_names  # noqa: PLC0415
     from ftbt.strategy.parameters import ranges_of, resolve, warmup_bars  # noqa: PLC0415
 
@@ -30,6 +30,8 @@ def strategies(name: str | None, timeframe: str) -> None:
                 text = (inspect.getdoc(module) or inspect.getdoc(cls) or "").split("\n")[0]
             except StrategyBroken as error:
                 text = f"broken: {error}"
+            except StrategyNotFound as error:  # which of several is meant: the others are listed
+                text = str(error)
             rows.append([known, text])
         show_table(["strategy", "what it does"], rows, right=[])
         return

@@ -53,9 +53,16 @@ def coin_of(symbol: str) -> str:
     return head
 
 
+_BY_FOLDED_NAME = {coin.casefold(): rules for coin, rules in _KNOWN.items()}
+
+
 def instrument_for(symbol: str) -> Instrument:
-    """Return the rules of *symbol*: the venue's for a known coin, cautious ones otherwise."""
-    decimals, leverage = _KNOWN.get(coin_of(symbol), (2, 10.0))
+    """Return the rules of *symbol*: the venue's for a known coin, cautious ones otherwise.
+
+    `btc` is `BTC`: a candle file is traded under the name as typed.
+    """
+    coin = coin_of(symbol.upper()).casefold()
+    decimals, leverage = _BY_FOLDED_NAME.get(coin, (2, 10.0))
     return Instrument(symbol, decimals, leverage)
 
 

@@ -15,6 +15,8 @@ from ftbt.compiled import compiled
 
 MAX_DECIMALS = 6
 SIGNIFICANT = 5
+# Beyond it a double can no longer tell one lot from the next when sizes are added up.
+MOST_LOTS = 1e15
 
 # Compiled code takes it as a constant; a power costs as much as all the rest of a rounding.
 _TEN = np.array([10.0**k for k in range(MAX_DECIMALS + 1)])
@@ -72,9 +74,12 @@ def worse_price(price: float, side: float, size_decimals: int) -> float:
 
 @compiled
 def floor_size(size: float, size_decimals: int) -> float:
-    """Return *size* (not negative) cut down to the lot; rounding errors do not lose one."""
+    """Return *size* (not negative) cut down to the lot; rounding errors do not lose one.
+
+    More than `MOST_LOTS` lots (1e15) are cut to that many.
+    """
     scale: float = _TEN[size_decimals]
-    lots = size * scale
+    lots = min(size * scale, MOST_LOTS)
     return math.floor(lots + min(0.5, lots * 2e-15 + 1e-9)) / scale
 
 

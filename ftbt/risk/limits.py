@@ -123,12 +123,17 @@ class Limits:
         if self == Limits.none():
             return "no risk limits"
         return (
-            f"risk {self.risk_per_trade:.1%} a trade, exposure {self.total_exposure:.0%}"
-            f" (group {self.group_exposure:.0%}), {self.positions} positions,"
-            f" {self.trades_per_day} trades a day, loss {self.daily_loss:.0%} a day"
-            f" {self.weekly_loss:.0%} a week, breaker at {self.drawdown:.0%}"
+            f"risk {percent(self.risk_per_trade)} a trade, exposure {percent(self.total_exposure)}"
+            f" (group {percent(self.group_exposure)}), {self.positions} positions,"
+            f" {self.trades_per_day} trades a day, loss {percent(self.daily_loss)} a day"
+            f" {percent(self.weekly_loss)} a week, breaker at {percent(self.drawdown)}"
             f" for {self.breaker_days} d"
         )
+
+
+def percent(fraction: float) -> str:
+    """Return *fraction* as `2%` or `0.05%`: a setting is never rounded to another one."""
+    return f"{fraction * 100:.10g}%"
 
 
 def limit_names() -> list[str]:

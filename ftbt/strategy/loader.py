@@ -88,7 +88,7 @@ def _load_module(file: str, sha256: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         where = _line_in(path, error)
         raise StrategyBroken(

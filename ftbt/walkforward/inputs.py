@@ -184,10 +184,24 @@ def load_symbols(data: DataPart, store: Path | None) -> dict[str, list[Market]]:
         name = segments[0].symbol
         if name in found:
             raise ConfigError(f"symbols {', '.join(data.symbols)}: {name} is meant twice")
+        _check_own_candles(name, segments, found)
         found[name] = segments
     if data.fingerprint:
         _check_fingerprint(data.fingerprint, found)
     return found
+
+
+def _check_own_candles(
+    name: str, segments: Sequence[Market], others: Mapping[str, Sequence[Market]]
+) -> None:
+    """Refuse candles that are another symbol's: one file for several symbols, most of all."""
+    bars = segments[0].candles.bars
+    for other, known in others.items():
+        if np.array_equal(known[0].candles.bars, bars):
+            raise ConfigError(
+                f"{other} and {name} have the very same candles ({segments[0].candles.source}):"
+                " a candle file is one symbol's; `ftbt data import` takes one for each"
+            )
 
 
 def _check_fingerprint(expected: str, markets: Mapping[str, Sequence[Market]]) -> None:

@@ -256,6 +256,20 @@ def test_sizes_of_very_many_lots_are_cut_once(capital):
     assert fills["size"][0] * 1e4 > 5e12
 
 
+def test_sizes_beyond_all_lots_agree():
+    """Where a double can't tell lots apart any more the size ends there, and nothing is left."""
+    question = Question(
+        rows_of(STILL, STILL, side=1),
+        tick=0.01,
+        rules={"size_decimals": 5},
+        settings={"capital": 1e12},
+        parameters={"unit": 0.05},
+    )
+    answer = assert_answers_agree(question)
+    assert answer.fills["size"].tolist() == [1e10, 1e10]
+    assert len(answer.trades) == 1
+
+
 @cache
 def busy_result():
     """Return a result with some trades."""

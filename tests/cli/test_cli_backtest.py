@@ -264,3 +264,110 @@ def test_a_broken_file_does_not_hide_the_others(
     shown = capsys.readouterr().out
     assert "broken" in shown
     assert "Does nothing." in shown
+
+
+ZEROES = ["--taker-fee", "0", "--maker-fee", "0", "--half-spread", "0", "--slippage-atr", "0"]
+
+
+def test_a_cost_of_zero_is_a_cost_of_zero(tmp_path: Path) -> None:
+    """Fees and slippage that are set to 0 are not charged at their usual rates."""
+    out = tmp_path / "out"
+
+    assert run(["backtest", "--strategy", "fvg_fill", *SPAN, *ZEROES, "--out", str(out)]) == 0
+
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["metrics"]["trades"] > 0
+    assert summary["metrics"]["fees"] == summary["metrics"]["slippage"] == 0.0
+    assert summary["settings"]["taker_fee"] == 0.0
+
+
+@pytest.mark.parametrize("name", ["capital", "leverage"])
+def test_zero_is_out_of_range_where_it_means_nothing(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A capital or leverage of 0 is refused, not taken for the usual one."""
+    assert run(["backtest", "--strategy", "fvg_fill", *SPAN, f"--{name}", "0"]) == 2
+    assert f"{name} must be from 1" in capsys.readouterr().err
+
+
+def candle_file(path: Path, level: float, bars: int = 4000) -> Path:
+    """Write random 15m candles that begin at the price *level*."""
+    random = np.random.default_rng(5)
+    close = level * np.exp(np.cumsum(random.normal(0.0, 0.003, bars)))
+    before = np.concatenate(([level], close[:-1]))
+    frame = pd.DataFrame(
+        {
+            "time": 1_700_000_100_000 // 900_000 * 900_000 + 900_000 * np.arange(bars),
+            "open": before,
+            "high": np.maximum(before, close) * 1.001,
+            "low": np.minimum(before, close) * 0.999,
+            "close": close,
+            "volume": 1.0,
+        }
+    )
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_one_file_is_not_two_symbols(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The candles of one file are refused as those of a second symbol."""
+    file = candle_file(tmp_path / "candles.csv", 30_000.0)
+    call = ["backtest", "--strategy", "fvg_fill", "--data", str(file)]
+
+    assert run([*call, "--symbols", "BTC,ETH"]) == 2
+
+    assert "BTC and ETH have the very same candles" in capsys.readouterr().err
+
+
+def test_a_price_step_that_does_not_fit_the_prices_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the rules taken for a coin round its prices away, the result says so."""
+    file = candle_file(tmp_path / "candles.csv", 1e-5)
+    call = ["backtest", "--strategy", "fvg_fill", "--data", str(file), "--out", str(tmp_path / "o")]
+
+    assert run([*call, "--symbol", "BTC"]) == 0
+
+    assert "BTC: orders are rounded to price steps of 0.1" in capsys.readouterr().out
+
+
+def test_a_walk_forwards_folder_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--out` refuses a folder whose summary belongs to a walk-forward."""
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "summary.json").write_text("mine")
+
+    assert run(["backtest", "--strategy", "fvg_fill", *SPAN, "--out", str(tmp_path)]) == 2
+
+    assert "is the folder of a walk-forward run" in capsys.readouterr().err
+    assert (tmp_path / "summary.json").read_text() == "mine"
+
+
+def test_a_strategy_that_leaves_the_program_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sys.exit()` in a strategy ends the run with its file and line, not in silence."""
+    file = tmp_path / "leaver.py"
+    lines = ["import sys", "import backtrader as bt", "class Leaver(bt.Strategy):"]
+    file.write_text("\n".join([*lines, "    def next(self):", "        sys.exit(0)", ""]))
+
+    assert run(["backtest", "--strategy", str(file), *SPAN, "--out", str(tmp_path / "o")]) == 2
+
+    assert "strategy leaver stopped with SystemExit: 0 (leaver.py:5)" in capsys.readouterr().err
+
+
+def test_one_file_of_two_strategies_does_not_hide_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ftbt strategies` lists what can be run beside a file that leaves open what is meant."""
+    text = "import backtrader as bt\nclass {}(bt.Strategy):\n    'Do nothing.'\n"
+    (tmp_path / "one.py").write_text(text.format("One"))
+    (tmp_path / "pair.py").write_text(text.format("A") + text.format("B"))
+    monkeypatch.setenv("FTBT_STRATEGIES", str(tmp_path))
+
+    assert run(["strategies"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "Do nothing." in shown
+    assert "name one: pair.py:A" in shown

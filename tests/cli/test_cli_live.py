@@ -27,6 +27,7 @@ from ftbt.deployment.model import (
     Schedule,
 )
 from ftbt.deployment.permission import UNJUDGED
+from ftbt.errors import ConfigError
 from ftbt.risk.limits import Limits
 from ftbt.strategy.loader import find_strategy
 from ftbt.walkforward.fingerprint import code_hash
@@ -229,6 +230,17 @@ def test_options_mean_what_they_mean_for_a_backtest(place: Path) -> None:
     assert config.warm_from is not None
     assert config.until - config.warm_from == 86_400_000
     assert config.on_stop == "flatten"
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [("--capital", "capital must be from 1"), ("--leverage", "leverage must be from 1")],
+)
+def test_a_zero_is_not_the_usual_value(place: Path, option: str, line: str) -> None:
+    """A capital or leverage of 0 is refused; the session never sizes by another number."""
+    with pytest.raises(ConfigError, match=line):
+        asked(*TESTNET, "--strategy", "idle", option, "0",
+              "--key-file", str(key_file(place)), *ACCOUNT)  # fmt: skip
 
 
 def test_a_full_disk_is_said(place: Path) -> None:

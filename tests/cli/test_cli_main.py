@@ -142,3 +142,18 @@ def test_completion_knows_the_commands() -> None:
 def test_the_table_of_commands_is_what_the_modules_say() -> None:
     """The words in `ftbt --help` are written for every command."""
     assert all(text.endswith(".") for _, text in COMMANDS.values())
+
+
+def test_a_reader_that_goes_away_is_no_bug() -> None:
+    """`ftbt ... | head` ends with the code of a broken pipe, and without a word."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        found = subprocess.run(
+            [sys.executable, "-m", "ftbt", "strategies"],
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+
+    assert (found.returncode, found.stderr) == (141, "")

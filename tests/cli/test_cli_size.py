@@ -43,10 +43,11 @@ def test_too_small_an_order_is_said_to_be_not_sent(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--equity", "0", "--equity must be from 0"),
+        ("--equity", "0", "--equity must be above 0, up to 1e+12"),
         ("--confidence", "140", "--confidence must be from 0 to 100"),
         ("--stop", "67000", "there is no risk"),
-        ("--risk", "0.5", "--risk must be from 0 to 0.05"),
+        ("--stop", "66999.9", "--stop 66999.9 and --entry 67000 are both 67000 on the price steps"),
+        ("--risk", "0.5", "--risk must be above 0, up to 0.05"),
         ("--leverage", "nan", "--leverage must be from 1 to 200"),
     ],
 )
@@ -56,3 +57,25 @@ def test_impossible_numbers_are_refused(
     """Each number has its range, named in the error."""
     assert run([*CALL, option, value]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["--equity", "--entry", "--stop"])
+def test_a_number_that_is_needed_is_asked_for(
+    missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without equity, entry or stop there is nothing to explain: one line says which is missing."""
+    at = CALL.index(missing)
+
+    assert run([*CALL[:at], *CALL[at + 2 :]]) == 2
+
+    assert f"Missing option '{missing}'" in capsys.readouterr().err
+
+
+def test_a_coin_has_its_rules_in_small_letters_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """`btc` is sized by the lot and the leverage of BTC."""
+    shown = []
+    for symbol in ("BTC", "btc"):
+        assert run([*CALL, "--symbol", symbol]) == 0
+        shown.append(capsys.readouterr().out.replace(symbol, "BTC"))
+
+    assert shown[0] == shown[1]

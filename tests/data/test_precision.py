@@ -65,6 +65,13 @@ def test_a_size_is_cut_down_to_the_lot(size, size_decimals):
     assert size - lot * (1 + 1e-6) - size * 1e-15 < cut <= size + lot * 1e-6 + size * 2.4e-15
 
 
+def test_no_size_has_more_lots_than_can_be_told_apart():
+    """Beyond 1e15 lots a size is cut to that many: there adding and rounding make lots up."""
+    assert floor_size(1e12, 5) == 1e10
+    assert floor_size(42962963631.98351, 5) == 1e10
+    assert floor_size(1e10, 5) == 1e10
+
+
 def test_rounding_errors_do_not_lose_a_lot():
     """A size that misses the lot by a last bit is the lot."""
     assert floor_size(0.3 - 0.1, 1) == 0.2

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from risk_kit import FREE, account, at, blocked, close, holdings, room
 
+from ftbt.backtest.settings import Settings
 from ftbt.errors import ConfigError
 from ftbt.risk.limits import (
     Limits,
@@ -228,6 +229,21 @@ def test_the_defaults_are_the_promised_ones() -> None:
     assert (limits.total_exposure, limits.group_exposure) == (0.20, 0.30)
     assert (limits.positions, limits.trades_per_day) == (3, 50)
     assert limits.drawdown == 0.20
+
+
+def test_limits_are_told_as_they_are() -> None:
+    """No limit is rounded to another one in what people read."""
+    told = Limits(0.0005, 0.125, 0.333, daily_loss=0.001, weekly_loss=0.015).describe()
+
+    for words in ("risk 0.05% a", "exposure 12.5% (group 33.3%)", "loss 0.1% a day 1.5% a week"):
+        assert words in told
+    assert (
+        Settings(capital=1.5, taker_fee=0.000123)
+        .describe()
+        .startswith(
+            "capital 1.5, leverage 10x, fees 0.0123% taker / 0.015% maker, slippage max(1 bp, "
+        )
+    )
 
 
 RANGES = [

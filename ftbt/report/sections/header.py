@@ -85,8 +85,7 @@ def strategy_files(source: Source) -> list[tuple[str, str, str]]:
 
 def costs(source: Source) -> str:
     """Return money and costs in one line, the limits on risk left out."""
-    limits = source.settings.limits.describe()
-    return source.run.manifest.settings_text.removesuffix(f"; {limits}")
+    return source.run.manifest.settings_text.partition("; ")[0]
 
 
 def facts(source: Source) -> list[tuple[str, str]]:
