@@ -66,6 +66,13 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a reader that went away (`| head`) is not taken for a bug."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(READER_GONE) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         del ctx
@@ -108,9 +115,6 @@ def run(args: list[str] | None = None) -> int:
         result = cli.main(args, prog_name="ftbt", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except SystemExit:
-        # Only for a reader that went away (`| head`) does click leave the program itself.
-        return READER_GONE
     except click.Abort:
         return _fail("stopped", 130)
     except KeyboardInterrupt:

@@ -261,12 +261,12 @@ def test_sizes_beyond_all_lots_agree():
     question = Question(
         rows_of(STILL, STILL, side=1),
         tick=0.01,
-        rules={"size_decimals": 5},
+        rules={"size_decimals": 4},
         settings={"capital": 1e12},
         parameters={"unit": 0.05},
     )
     answer = assert_answers_agree(question)
-    assert answer.fills["size"].tolist() == [1e10, 1e10]
+    assert answer.fills["size"].tolist() == [1e11, 1e11]
     assert len(answer.trades) == 1
 
 
