@@ -166,6 +166,26 @@ def test_every_number_of_the_assessment_is_told(name: str) -> None:
     assert [(where, value) for where, _, _, value in checked if not told(value)] == []
 
 
+def test_the_record_itself_is_no_trial() -> None:
+    """Of the looks of the curve one is the record: the others are the trials ever made."""
+    selection = made.assessment().selection
+    assert selection is not None
+    last = selection.curve[-1].trials
+
+    text = words(section(complete(), "selection"))
+
+    told = f"had all {number(last - 1.0, 0)} trials ever made been independent looks beside it"
+    assert told.replace("\N{NO-BREAK SPACE}", " ") in text
+
+
+def test_a_drawdown_by_days_is_told_from_one_by_bars() -> None:
+    """The real drawdown beside the paths is measured as they are, and the page says so."""
+    text = words(section(complete(), "path-risk"))
+
+    assert "the real one, measured alike (by days or trades, not by bars), fell" in text
+    assert "bar by bar the real one fell at least as deep" in text
+
+
 def test_the_sections_of_the_outline_are_in_order() -> None:
     """Verdict first, glossary last; the same sections whatever could be computed."""
     text = complete()

@@ -57,7 +57,8 @@ def _tiles(item: PathRisk) -> Tiles:
             Tile(
                 "Drawdown to be ready for",
                 percent(first.depth_p95),
-                f"1 in 20 paths falls deeper; the real one fell {percent(first.actual_depth)}",
+                f"1 in 20 paths falls deeper; the real one, measured alike (by days or trades, not"
+                f" by bars), fell {percent(first.actual_depth)}",
             )
         )
         tiles.append(
@@ -129,7 +130,8 @@ def _depths(item: PathRisk) -> Figure:
         anchor="path-depths",
         title="How deep the deepest drawdown could have been",
         description="Drawing days or trades again changes the result as well; reshuffling keeps"
-        " the total and changes only the path.",
+        " the total and changes only the path. Paths and the real one are measured at the ends of"
+        " days or trades: bar by bar the real one fell at least as deep.",
         draw=lambda layout: counted.panels(
             layout, drawn, "Deepest drawdown of a path", write=percent_tick
         ),

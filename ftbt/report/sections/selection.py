@@ -231,8 +231,8 @@ def _curve(found: Assessment) -> list[Block]:
             title="What is left of the record, the more looks there were",
             description=f"At {number(record.central.trials, 0)} looks the chance of a true edge is"
             f" {probability(record.central.probability)}; had all"
-            f" {number(last.trials, 0)} trials ever made been independent looks, it would be"
-            f" {probability(last.probability)}.",
+            f" {number(last.trials - 1.0, 0)} trials ever made been independent looks beside it,"
+            f" it would be {probability(last.probability)}.",
             draw=lambda layout: relations.over_count(
                 layout,
                 [at.trials for at in curve],
