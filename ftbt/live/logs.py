@@ -154,9 +154,13 @@ class _Waiting(logging.handlers.QueueHandler):
 class _Writing(logging.handlers.QueueListener):
     """Takes records out of the queue and writes them, in a thread of its own."""
 
+    def __init__(self, records: queue.Queue[Any], file: logging.Handler) -> None:
+        super().__init__(records, file)
+        self._records = records
+
     def enqueue_sentinel(self) -> None:
         """Ask the thread to end; where the queue is full, wait until it has made room."""
-        self.queue.put(None)
+        self._records.put(None)
 
 
 class StructuredLog:
