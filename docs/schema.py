@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftbt.deployment.model import FORMAT as DEPLOYMENT_FORMAT
 from ftbt.deployment.model import Deployment
@@ -239,14 +240,14 @@ def _inside(kind: Any) -> Iterator[type[Any]]:
 def type_of(kind: Any) -> str:
     """Return a type in words; classes link to their section of the page."""
     origin, inner = get_origin(kind), get_args(kind)
-    if origin is np.ndarray:
+    if origin in (np.ndarray, get_origin(NDArray[Any])):  # what the alias is depends on numpy
         return "list of values"
     if origin in (Union, types.UnionType):
         words = [word for one in inner for word in type_of(one).split(" or ")]
         return " or ".join(sorted(dict.fromkeys(words), key=lambda word: word == "null"))
     if origin is Literal:
         return ", ".join(f"`{word}`" for word in inner)
-    if origin is not None and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"object: name to {type_of(inner[1])}"
     if origin is tuple and inner[-1] is Ellipsis:
         return f"list of {type_of(inner[0])}"

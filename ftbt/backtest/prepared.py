@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,10 @@ class Kept:
     Keys hold ids of objects; each entry keeps those objects alive, so that an id means one object.
     """
 
+    _every: ClassVar[WeakSet[Kept]] = WeakSet()
+
     def __init__(self, limit_bytes: int) -> None:
+        self._every.add(self)
         self.limit_bytes = limit_bytes
         self._kept: OrderedDict[tuple[Any, ...], tuple[Any, int, tuple[Any, ...]]] = OrderedDict()
         self._bytes = 0
@@ -81,6 +85,20 @@ class Kept:
         self._bytes += size
         while self._bytes > self.limit_bytes and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1][1]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+        self._bytes = 0
+
+    @classmethod
+    def clear_all(cls) -> None:
+        """Forget what is kept, in every one there is."""
+        for one in cls._every:
+            one.clear()
 
 
 @dataclass(frozen=True, slots=True)

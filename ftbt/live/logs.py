@@ -151,6 +151,18 @@ class _Waiting(logging.handlers.QueueHandler):
             self.lost += 1
 
 
+class _Writing(logging.handlers.QueueListener):
+    """Takes records out of the queue and writes them, in a thread of its own."""
+
+    def __init__(self, records: queue.Queue[Any], file: logging.Handler) -> None:
+        super().__init__(records, file)
+        self._records = records
+
+    def enqueue_sentinel(self) -> None:
+        """Ask the thread to end; where the queue is full, wait until it has made room."""
+        self._records.put(None)
+
+
 class StructuredLog:
     """Writes what this process logs into a file while it is open.
 
@@ -171,7 +183,7 @@ class StructuredLog:
         self._file.setFormatter(JsonLines(redact))
         records: queue.Queue[Any] = queue.Queue(_WAITING)
         self._waiting = _Waiting(records)
-        self._listener = logging.handlers.QueueListener(records, self._file)
+        self._listener = _Writing(records, self._file)
         self._ours, self._root = logging.getLogger("ftbt"), logging.getLogger()
         self._before = self._ours.level
         self._hook = threading.excepthook

@@ -7,6 +7,7 @@ rule, fed with the same numbers: in research with those outputs of the lines tha
 
 from __future__ import annotations
 
+import ast
 import dis
 import inspect
 import linecache
@@ -31,6 +32,9 @@ from ftbt.strategy.decide import clear_setup
 from ftbt.strategy.records import MARKET, SETUP, STOP_LIMIT
 
 Records = NDArray[np.void]
+
+# A line number behind the end of every file.
+_BEYOND = 1_000_000
 
 # Instructions of Python whose argument names a variable, not an attribute or a constant.
 _LOCALS = frozenset((*dis.haslocal, *dis.hasfree))
@@ -74,10 +78,14 @@ def _read_fields(function: Callable[..., None], line: str) -> frozenset[str] | N
     """
     found = set()
     for step, following in pairwise(dis.get_instructions(function)):
+        # From Python 3.13 on an instruction may take two variables; the field is of the second.
         names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
         if step.opcode not in _LOCALS or line not in names:
             continue
-        if step.opname != "LOAD_FAST" or following.opname != "LOAD_ATTR":
+        loads = step.opname.endswith(("LOAD_FAST", "LOAD_FAST_BORROW"))
+        if not loads or names.index(line) != len(names) - 1:
+            return None
+        if following.opname != "LOAD_ATTR":
             return None
         found.add(str(following.argval))
     return frozenset(found)
@@ -115,9 +123,11 @@ class Rule:
 
     def _make(self, template: str, name: str, rows: str) -> Callable[..., None]:
         # The source is written here because compiled code can't be generic over the number of
-        # lines. It carries the strategy's file name, so that the disk cache follows that file.
+        # lines. It carries the strategy's file name, so that the disk cache follows that file, and
+        # line numbers that no file has, or the compiler would look the function up in there.
         source = template.format(name=name, lines=", ".join(self.line_names), rows=rows)
-        exec(compile(source, self._file, "exec"), self._namespace)  # noqa: S102
+        tree = ast.increment_lineno(ast.parse(source), _BEYOND)
+        exec(compile(tree, self._file, "exec"), self._namespace)  # noqa: S102
         return compiled(self._namespace[name])
 
     def fields_of(self, number: int, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,13 +143,18 @@ class Rule:
     def place_of(self, page: str) -> str:
         """Return `file:line` of the innermost line that numba's *page* names, else the rule's."""
         name = Path(self._file).name
-        found = re.search(rf'File "(?:[^"]*[/\\])?{re.escape(name)}", line (\d+)', page)
-        return f"{name}:{found[1]}" if found else self.place
+        found = re.findall(rf'File "(?:[^"]*[/\\])?{re.escape(name)}", line (\d+)', page)
+        lines = [number for number in map(int, found) if number <= _BEYOND]
+        return f"{name}:{lines[0]}" if lines else self.place
 
     def raised_at(self, error: BaseException) -> str:
         """Return `file:line` of the rule's own line that raised *error*, else the rule's."""
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == self._file]
+        lines = [
+            frame.lineno
+            for frame in frames
+            if frame.filename == self._file and (frame.lineno or 0) <= _BEYOND
+        ]
         return f"{Path(self._file).name}:{lines[-1]}" if lines else self.place
 
     def unknown_field(self, wrong: str, given: Mapping[str, Sequence[str]]) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftbt.backtest.portfolio import Sleeve
+from ftbt.backtest.prepared import Kept
 from ftbt.backtest.settings import Settings
 from ftbt.errors import FtbtError, StorageError
 from ftbt.smc.base import CACHE
@@ -93,10 +94,16 @@ def run_window(task: WindowTask) -> int:
     if finished is None:
         with _nothing_old_to_collect(for_good=_in_worker(task.parent)):
             finished = _guarded(task, folder)
-        CACHE.clear()  # lines of these candles, which no other window asks for
+        _forget_the_candles()
         folder.finish(finished)
     folder.report(_progress(finished.trials, done=True, failed=finished.failed))
     return task.window.number
+
+
+def _forget_the_candles() -> None:
+    """Drop lines and costs of these candles: no other window has the same."""
+    CACHE.clear()
+    Kept.clear_all()
 
 
 def _in_worker(parent: int | None) -> bool:

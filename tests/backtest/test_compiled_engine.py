@@ -294,10 +294,7 @@ def broken(folder, **parts):
         ),
         (
             dict(setup="Setup(rule, smc.AverageTrueRange(self.data, length=self.p.nix))"),
-            (
-                "stopped with AttributeError: 'AutoInfoClass_LineRoot_LineMultiple_LineSeries_Lin'"
-                " object has no attribute 'nix' (mine.py:14)"
-            ),
+            " object has no attribute 'nix' (mine.py:14)",
         ),
     ],
 )

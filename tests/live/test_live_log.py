@@ -170,7 +170,7 @@ def test_a_full_disk_is_counted_and_holds_nobody_up(write):
 
 
 def test_who_logs_faster_than_a_disk_writes_does_not_wait(write):
-    """Records beyond the queue are counted as lost, at no cost of time."""
+    """Records beyond the queue are counted as lost, at no cost of time; closing waits for room."""
     log, _ = write()
     held = threading.Event()
     log._file.emit = lambda _: held.wait(20.0)
@@ -179,7 +179,12 @@ def test_who_logs_faster_than_a_disk_writes_does_not_wait(write):
         LOG.info("fast")
     assert time.perf_counter() - begin < 10.0
     assert 1_900 <= log.lost <= 2_000
+    ending = threading.Thread(target=log.close)
+    ending.start()
+    ending.join(0.1)
     held.set()
+    ending.join(20.0)
+    assert not ending.is_alive()
 
 
 def test_bad_limits_and_places_are_told(tmp_path):

@@ -12,8 +12,9 @@ import joblib
 import pytest
 from run_kit import Walk, ask
 
+from ftbt.backtest.prepared import Kept
 from ftbt.data.parquet import write_candles
-from ftbt.smc.base import CACHE, LineCache
+from ftbt.smc.base import LineCache
 from ftbt.walkforward.tasks import WindowTask, run_window
 
 
@@ -27,25 +28,28 @@ def tasks(walk: Walk, sma_file: Path, tmp_path: Path) -> list[WindowTask]:
     return [replace(one, folder=tmp_path / str(n)) for n, one in enumerate(made)]
 
 
-def test_lines_of_a_finished_window_are_forgotten(
+def test_what_was_made_of_a_finished_windows_candles_is_forgotten(
     tasks: list[WindowTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No other window has the same candles: what is kept of one only fills the worker's memory."""
-    most = 0
-    get = LineCache.get
+    used: list[LineCache | Kept] = []
+    get, put = LineCache.get, Kept.put
 
-    def counted(cache: LineCache, *arguments: Any) -> Any:
-        nonlocal most
-        found = get(cache, *arguments)
-        most = max(most, len(cache))
-        return found
+    def noted_get(cache: LineCache, *arguments: Any) -> Any:
+        used.append(cache)
+        return get(cache, *arguments)
 
-    monkeypatch.setattr(LineCache, "get", counted)
+    def noted_put(kept: Kept, *arguments: Any) -> None:
+        used.append(kept)
+        put(kept, *arguments)
+
+    monkeypatch.setattr(LineCache, "get", noted_get)
+    monkeypatch.setattr(Kept, "put", noted_put)
 
     run_window(tasks[0])
 
-    assert most > 1
-    assert len(CACHE) == 0
+    assert {type(one) for one in used} == {LineCache, Kept}
+    assert {len(one) for one in used} == {0}
 
 
 def _objects_after(task: WindowTask) -> tuple[int, int]:
