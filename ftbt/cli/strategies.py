@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -27,7 +29,7 @@ def strategies(name: str | None, timeframe: str) -> None:
             try:
                 cls = find_strategy(known).load()
                 module = inspect.getmodule(cls)
-                text = (inspect.getdoc(module) or inspect.getdoc(cls) or "").split("\n")[0]
+                text = (inspect.getdoc(module) or _own_words(cls)).split("\n")[0]
             except StrategyBroken as error:
                 text = f"broken: {error}"
             except StrategyNotFound as error:  # which of several is meant: the others are listed
@@ -39,9 +41,16 @@ def strategies(name: str | None, timeframe: str) -> None:
     cls = found.load()
     frame = Timeframe.parse(timeframe)
     values = resolve(cls, {}, frame.text)
-    click.echo(inspect.getdoc(inspect.getmodule(cls)) or inspect.getdoc(cls) or found.name)
+    click.echo(inspect.getdoc(inspect.getmodule(cls)) or _own_words(cls) or found.name)
     click.echo(f"\nparameters on {frame} (warm-up {warmup_bars(cls, frame):,} bars):")
     rows = []
     for key, limits in ranges_of(cls).items():
         rows.append([key, str(values[key]), repr(limits), "searched" if limits.tune else ""])
     show_table(["parameter", "value", "range", ""], rows, right=["value"])
+
+
+def _own_words(cls: type[Any]) -> str:
+    """Return the docstring that *cls* has itself: Backtrader's says nothing of it."""
+    import inspect  # noqa: PLC0415 - help answers without it
+
+    return inspect.cleandoc(cls.__dict__.get("__doc__") or "")

@@ -371,3 +371,19 @@ def test_one_file_of_two_strategies_does_not_hide_the_others(
     shown = capsys.readouterr().out
     assert "Do nothing." in shown
     assert "name one: pair.py:A" in shown
+
+
+def test_the_words_of_backtrader_are_not_a_strategys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strategy without a docstring is listed without one, not with its base class's."""
+    (tmp_path / "mute.py").write_text(
+        "import backtrader as bt\nclass Mute(bt.Strategy):\n    x = 1\n"
+    )
+    monkeypatch.setenv("FTBT_STRATEGIES", str(tmp_path))
+
+    assert run(["strategies"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "mute" in shown
+    assert "Base class" not in shown
