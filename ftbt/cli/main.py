@@ -104,15 +104,21 @@ def cli() -> None:
     """
 
 
+def _colour() -> bool | None:
+    """Return False when the user wants none (https://no-color.org), else None: as click decides."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def _fail(message: str, code: int) -> int:
-    click.echo(click.style("error: ", fg="red", bold=True, reset=True) + message, err=True)
+    head = click.style("error: ", fg="red", bold=True, reset=True)
+    click.echo(head + message, err=True, color=_colour())
     return code
 
 
 def run(args: list[str] | None = None) -> int:
     """Run the program with *args* and return its exit code; nothing but a bug escapes as 1."""
     try:
-        result = cli.main(args, prog_name="ftbt", standalone_mode=False)
+        result = cli.main(args, prog_name="ftbt", standalone_mode=False, color=_colour())
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.Abort:

@@ -157,3 +157,20 @@ def test_a_reader_that_goes_away_is_no_bug() -> None:
         os.close(writer)
 
     assert (found.returncode, found.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("wanted", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_may_be_without_colours(wanted: str, coloured: bool) -> None:
+    """On a terminal there are colours, unless NO_COLOR is set."""
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftbt", "backtset"],
+            stdout=theirs, stderr=theirs, check=False, env={**os.environ, "NO_COLOR": wanted},
+        )  # fmt: skip
+        shown = screen.read(4096)
+        os.close(theirs)
+
+    assert done.returncode == 2
+    assert b"did you mean 'backtest'" in shown
+    assert (b"\x1b[" in shown) is coloured
