@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,8 @@ def backtest(**options: Any) -> int:
     A single back-test tells little: the parameters were chosen by someone who knew the data. See
     `ftbt walkforward` for an honest test. Writes trades.parquet, equity.parquet and summary.json.
     """
-    from ftbt.cli.backtest_run import ask, run  # noqa: PLC0415 - help answers without these
+    from ftbt.backtest.compiled_engine import why_not  # noqa: PLC0415 - help answers without these
+    from ftbt.cli.backtest_run import ask, run  # noqa: PLC0415
 
     _refuse_run_folder(options["out"])
     question = ask(options)
@@ -56,6 +58,13 @@ def backtest(**options: Any) -> int:
     folder = _write(options["out"], question.head, found)
     _show(question.head, question.settings.describe(), found)
     click.echo(folder)
+    for strategy in (one.strategy for one in question.ensemble.members):
+        # Where a setup rule decides, there are no later bars to look at.
+        if why_not(strategy.load()):
+            click.echo(
+                f"whether {strategy.name} looks at bars to come is not checked here:"
+                f" ftbt audit {os.path.relpath(strategy.path)}:{strategy.class_name}"
+            )
     return 0
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -49,6 +51,17 @@ COMMANDS = {
 READER_GONE = 141
 
 
+def _reader_gone() -> bool:
+    """Return whether it is the output that nobody reads: a socket may break as well."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    outputs = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # it is no file, or closed
+            outputs.register(stream.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in outputs.poll(0))
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when it is needed."""
 
@@ -71,6 +84,8 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
+            if not _reader_gone():
+                raise
             raise click.exceptions.Exit(READER_GONE) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -387,3 +387,25 @@ def test_the_words_of_backtrader_are_not_a_strategys(
     shown = capsys.readouterr().out
     assert "mute" in shown
     assert "Base class" not in shown
+
+
+def test_code_that_could_look_ahead_gets_the_command_that_finds_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A back-test checks no prefixes: for a user's own next() it says so; rules need no word."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import backtrader as bt\n\n\n"
+        "class Own(bt.Strategy):\n"
+        "    def next(self):\n"
+        "        if not self.position:\n"
+        "            self.buy(size=0.01)\n"
+    )
+    for strategy, told in ((str(own), True), ("fvg_fill", False)):
+        out = tmp_path / f"out-{told}"
+        assert run(["backtest", "--strategy", strategy, *SPAN, "--out", str(out)]) == 0
+        hint = next((ln for ln in capsys.readouterr().out.splitlines() if "ftbt audit" in ln), "")
+        assert bool(hint) is told
+        if told:
+            where, _, cls = hint.rpartition("ftbt audit ")[2].rpartition(":")
+            assert (Path(where).resolve(), cls) == (own.resolve(), "Own")
