@@ -24,7 +24,7 @@ from ftbt.walkforward.result import Run
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Run]:
     """Return two strategies on two symbols whose last window has too few bars: it failed."""
     folder = tmp_path_factory.mktemp("mixed")
-    walks = [small_runs.helpers().random_walk(name, 24 * 52, 7) for name in ("BTC", "ETH")]
+    walks = [small_runs.helpers().random_walk(n, 24 * 52, s) for n, s in (("BTC", 7), ("ETH", 8))]
     holed = [
         replace(one, bars=np.concatenate((one.bars[: 24 * 43], one.bars[24 * 50 :])))
         for one in walks
