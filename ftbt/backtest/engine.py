@@ -146,4 +146,6 @@ def _notes(plan: Plan) -> tuple[str, ...]:
     for name, cls, share in zip(plan.names, plan.classes, plan.shares, strict=True):
         if share < 1.0 and not issubclass(cls, SetupStrategy):
             found.append(f"{name} sizes its own orders: its share of the account is not applied")
+        if len(set(plan.symbols)) > 1 and not issubclass(cls, SetupStrategy):
+            found.append(f"{name} runs on each symbol by itself: self.datas holds that one alone")
     return tuple(dict.fromkeys(found))

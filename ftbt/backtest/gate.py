@@ -15,6 +15,7 @@ from typing import Any
 import backtrader as bt
 from backtrader.position import Position
 
+from ftbt.backtest.one_feed import one_feed
 from ftbt.errors import InputError, StrategyBroken
 
 _MADE: dict[type[Any], type[Any]] = {}
@@ -58,7 +59,7 @@ def gated(cls: type[Any]) -> type[Any]:
     """
     if cls not in _MADE:
         usual: Any = bt.Strategy
-        body = {**_lifecycle(cls), **_bars(cls), **_positions(cls)}
+        body = {**_lifecycle(cls), **_bars(cls), **_positions(cls), **one_feed(cls)}
         # `ftbt_gate` tells these methods from a strategy's own.
         body |= {"__module__": cls.__module__, "ftbt_gate": True}
         body["ftbt_quick"] = cls._next is usual._next and cls._oncepost is usual._oncepost

@@ -16,19 +16,29 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import backtrader as bt
 
+from ftbt.errors import StrategyBroken
+
 _NAN = float("nan")
 _TOLD_EACH_BAR = ("_notify", "notify_cashvalue", "notify_fund")
+_FEEDING = ("adddata", "resampledata", "replaydata", "chaindata", "rolloverdata")
 
 Step = Callable[[int], None]
 
 
 class BarLoop(bt.Cerebro):
     """A Cerebro with a quick research loop, for the project's broker and gated strategies."""
+
+    def runstrategies(self, *given: Any, **keywords: Any) -> Any:
+        """Make the strategies and run them; from now on there are no more feeds."""
+        for name in _FEEDING:
+            setattr(self, name, partial(_refuse_feeding, name))
+        return super().runstrategies(*given, **keywords)
 
     def _runonce(self, runstrats: list[Any]) -> None:
         if all(map(self._is_simple, runstrats)):
@@ -156,6 +166,13 @@ def _step_of(strategy: Any, start: int) -> Step:
             strategy.clear()
 
     return step
+
+
+def _refuse_feeding(name: str, *_: Any, **__: Any) -> NoReturn:
+    raise StrategyBroken(
+        f"cerebro.{name}() is not supported in a strategy: its feed is given by the run; for a"
+        ' longer timeframe use a line, for example smc.Structure(self.data, timeframe="4h")'
+    )
 
 
 def _buffers(item: Any) -> list[Any]:

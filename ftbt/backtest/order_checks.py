@@ -60,11 +60,11 @@ def checked_prices(kind: Kind, given: dict[str, Any]) -> tuple[float | None, flo
     limit = None if limit is None else positive("plimit", limit)
     if kind in TRAILING:
         amount, percent = given["trailamount"], given["trailpercent"]
-        if amount is None and percent is None:
+        if not amount and not percent:  # zero means none, as in Backtrader
             raise StrategyBroken("a trailing stop needs trailamount (price) or trailpercent (0.05)")
-        if amount is not None:
+        if amount:
             positive("trailamount", amount)
-        if percent is not None:
+        if percent:
             positive("trailpercent", percent, below=1.0)
     if kind == Kind.TRAIL_LIMIT and limit is None:
         raise StrategyBroken("bt.Order.StopTrailLimit needs plimit, the limit at today's price")

@@ -35,8 +35,17 @@ def user_code(name: str, names: Mapping[type[Any], str] | None = None) -> Iterat
     except (Exception, SystemExit) as error:  # sys.exit() would end the run in silence
         who = _who(error, names or {}) or name
         raise StrategyBroken(
-            f"strategy {who} stopped with {type(error).__name__}: {error}{_where(error)}"
+            f"strategy {who} stopped with {type(error).__name__}: {error}{_hint(error)}"
+            f"{_where(error)}"
         ) from error
+
+
+def _hint(error: BaseException) -> str:
+    """Return what Backtrader does not say of an indicator that needs another package."""
+    absent = isinstance(error, AttributeError) and getattr(error.obj, "__name__", "") == (
+        "backtrader.talib"
+    )
+    return "; install TA-Lib, whose indicators these are (pip install TA-Lib)" if absent else ""
 
 
 def _who(error: BaseException, names: Mapping[type[Any], str]) -> str:

@@ -119,10 +119,12 @@ def _market(options: dict[str, Any]) -> Market:
 def _as_json(
     strategy: StrategyRef, market: Market, parameters: dict[str, Any], verdict: Audit
 ) -> str:
+    from ftbt.strategy.parameters import written  # noqa: PLC0415 - help answers without it
+
     plain = {
         **verdict.as_dict(),
         "strategy_sha256": strategy.sha256,
-        "parameters": parameters,
+        "parameters": written(parameters),
         "data": market.candles.fingerprint,
         "source": market.candles.source,
         "synthetic": market.candles.synthetic,

@@ -102,8 +102,10 @@ def _write(out: Path | None, head: dict[str, Any], found: Evaluation) -> Path:
 
     from ftbt.backtest.result import trades_frame  # noqa: PLC0415
     from ftbt.data.files import atomic_with, atomic_write  # noqa: PLC0415
+    from ftbt.strategy.parameters import written  # noqa: PLC0415
 
-    plain = json.dumps(head, sort_keys=True, default=float)
+    head = written(head)
+    plain = json.dumps(head, sort_keys=True)
     name = "-".join(["backtest", head["strategy"], *head["symbols"], head["timeframe"]])
     digest = hashlib.sha256(plain.encode()).hexdigest()[:8]
     folder = out or Path("results") / f"{name.replace('/', '_').replace(':', '_')}-{digest}"

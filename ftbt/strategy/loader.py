@@ -93,6 +93,7 @@ def _load_module(file: str, sha256: str) -> ModuleType:
         where = _line_in(path, error)
         raise StrategyBroken(
             f"strategy file {path}{where} can't be loaded: {type(error).__name__}: {error}"
+            f"{_hint(path, module, error)}"
         ) from error
     return module
 
@@ -100,6 +101,19 @@ def _load_module(file: str, sha256: str) -> ModuleType:
 @lru_cache(maxsize=256)
 def _module_name(file: str, sha256: str) -> str:
     return f"ftbt_strategy_{Path(file).stem}_{sha256[:12]}"
+
+
+def _hint(path: Path, module: ModuleType, error: BaseException) -> str:
+    """Return what to do about two usual mistakes, an empty string for others."""
+    if any(isinstance(item, bt.Cerebro) for item in vars(module).values()):
+        return '; move what runs a Cerebro below `if __name__ == "__main__":`, it is not needed'
+    wanted = (getattr(error, "name", None) or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and (path.parent / f"{wanted}.py").is_file():
+        return (
+            f"; {wanted}.py beside it is not read, because a run is known by the one file of its"
+            " strategy: put both into one file, or install that one as a package"
+        )
+    return ""
 
 
 def _line_in(path: Path, error: BaseException) -> str:
@@ -135,15 +149,17 @@ def _reference(path: Path, class_name: str | None) -> StrategyRef:
     classes = _classes(path)
     if not classes:
         raise StrategyBroken(f"{path} defines no class that derives from bt.Strategy")
-    if class_name is None and len(classes) > 1:
-        of_the_file = [name for name in classes if _snake(name) == path.stem]
+    # Backtrader makes a class of each name in `alias`; it is no second strategy.
+    own = [name for name, item in classes.items() if not vars(item).get("aliased")]
+    if class_name is None and len(own) > 1:
+        of_the_file = [name for name in own if _snake(name) == path.stem]
         if len(of_the_file) != 1:
             raise StrategyNotFound(
-                f"{path} defines {len(classes)} strategies ({', '.join(classes)});"
-                f" name one: {path.name}:{next(iter(classes))}"
+                f"{path} defines {len(own)} strategies ({', '.join(own)});"
+                f" name one: {path.name}:{own[0]}"
             )
         class_name = of_the_file[0]
-    class_name = class_name or next(iter(classes))
+    class_name = class_name or own[0]
     if class_name not in classes:
         hint = did_you_mean(class_name, classes) or f"; it has: {', '.join(classes)}"
         raise StrategyNotFound(f"{path} has no strategy {class_name!r}{hint}")

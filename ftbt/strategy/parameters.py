@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import date, time, timedelta
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from ftbt.data.timeframe import DAY_MS, Timeframe
 from ftbt.errors import StrategyBroken
@@ -83,6 +87,31 @@ def _standing(cls: type, timeframe: str) -> tuple[dict[str, Range], dict[str, An
     except Exception as error:
         raise StrategyBroken(f"its defaults or presets break its own ranges: {error}") from error
     return ranges, defaults, {**own, **valid}
+
+
+def written(value: Any) -> Any:
+    """Return *value* in JSON's types only.
+
+    An ordinary Backtrader strategy may have anything among its parameters, a class of indicators or
+    a time. What JSON lacks is written by its name, never by its address: results are the same bytes
+    every time.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): written(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [written(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, map(written, value)))
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, date | time | timedelta):
+        return str(value)
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return str(named.__qualname__)
 
 
 def tunable(cls: type) -> dict[str, Range]:

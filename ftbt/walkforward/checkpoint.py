@@ -50,6 +50,7 @@ class TrialRecord:
         days: midnights in ms UTC, shape (n,).
         returns: of those days, shape (n,).
         strategy: number of the strategy that was searched.
+        refused: why setups or orders were not taken, name -> count.
     """
 
     number: int
@@ -62,6 +63,7 @@ class TrialRecord:
     days: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     returns: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     strategy: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

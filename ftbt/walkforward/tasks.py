@@ -16,6 +16,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -326,6 +327,7 @@ class _Search:
             days=days,
             returns=returns,
             strategy=self.number,
+            refused=result.refused,
         )
 
 
@@ -384,5 +386,12 @@ def _why_none(task: WindowTask, trials: Sequence[TrialRecord]) -> str:
         return f"{task.objective} is undefined for every one of {len(trials)} trials"
     return (
         f"none of {len(trials)} trials made {task.min_trades} trades in training (most: {most});"
-        " lengthen --train or lower --min-trades"
+        f" lengthen --train or lower --min-trades{_not_taken(trials)}"
     )
+
+
+def _not_taken(trials: Sequence[TrialRecord]) -> str:
+    """Return what kept orders from trading, the commonest reasons; it may be the real cause."""
+    counts = sum((Counter(one.refused) for one in trials), Counter[str]())
+    words = ", ".join(f"{word} {count:,}" for word, count in counts.most_common(3))
+    return f"; setups and orders not taken: {words}" if words else ""

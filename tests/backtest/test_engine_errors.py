@@ -142,7 +142,7 @@ def test_the_place_is_the_users_even_inside_a_library() -> None:
         (lambda s: s.broker.set_filler(None), "set_filler.*fill as a whole"),
         (lambda s: s.broker.addcommissioninfo(None), "addcommissioninfo.*settings"),
         (lambda s: s.broker.nonsense, "AttributeError: the broker has no 'nonsense'"),
-        (lambda s: s.datas[1].close[0], "IndexError"),
+        (lambda s: s.datas[1].close[0], r"self.datas\[1\] is not there"),
     ],
 )
 def test_what_the_broker_does_not_do_is_said(call: Any, why: str) -> None:
@@ -281,3 +281,17 @@ def test_parameters_of_a_plain_strategy() -> None:
         run(Typed, walk(30), parameters={"period": 51})
     with pytest.raises(ParameterError, match="no parameter 'periods' - did you mean 'period'"):
         run(Typed, walk(30), parameters={"periods": 5})
+
+
+def test_an_indicator_without_its_package_is_told() -> None:
+    """Without TA-Lib, Backtrader's module of its indicators is empty and says nothing of it."""
+    if hasattr(bt.talib, "SAR"):
+        pytest.skip("TA-Lib is here")
+
+    class Borrows(bt.Strategy):
+        def __init__(self):
+            super().__init__()
+            bt.talib.SAR(self.data.high, self.data.low)
+
+    with pytest.raises(StrategyBroken, match=r"no attribute 'SAR'; install TA-Lib"):
+        run(Borrows, rows(FLAT, FLAT))

@@ -238,7 +238,7 @@ def test_an_order_for_another_symbol_is_an_error() -> None:
         def next(self):
             self.buy(data="BBB", size=1)
 
-    with pytest.raises(StrategyBroken, match=r"strategy Astray: .*AAA.*can't trade BBB.*py:\d+"):
+    with pytest.raises(StrategyBroken, match=r"Astray: data 'BBB' is not there.*AAA.*py:\d+"):
         play([Coded, Astray], [stretch("AAA", [FLAT] * 3), stretch("BBB", [FLAT] * 3)])
 
 

@@ -326,3 +326,24 @@ def test_the_broken_idiom_is_named() -> None:
 
     with pytest.raises(StrategyBroken, match=r"set_coc.*next bar.*test_user_orders.py:\d+\)"):
         run(scripted(bar1=[cheat]), rows(FLAT, FLAT))
+
+
+def test_a_trailing_distance_of_zero_is_none() -> None:
+    """As in Backtrader: amount 0 leaves the percentage, and both 0 are no trailing stop."""
+
+    class Trails(bt.Strategy):
+        params = (("amount", 0.0), ("percent", 0.02))
+
+        def next(self):
+            if len(self) == 1:
+                self.buy(size=1)
+            elif len(self) == 2:
+                distance = {"trailamount": self.p.amount, "trailpercent": self.p.percent}
+                self.sell(size=1, exectype=bt.Order.StopTrail, **distance)
+
+    falls = rows(FLAT, FLAT, FLAT, (100.0, 100.5, 96.0, 97.0), FLAT)
+    by_percent = run(Trails, falls)
+    by_amount = run(Trails, falls, parameters={"amount": 2.0, "percent": 0.0})
+    assert by_percent.fills["price"].tolist() == by_amount.fills["price"].tolist() == [100.0, 98.0]
+    with pytest.raises(StrategyBroken, match="a trailing stop needs trailamount"):
+        run(Trails, falls, parameters={"percent": 0.0})

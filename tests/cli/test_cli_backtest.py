@@ -409,3 +409,34 @@ def test_code_that_could_look_ahead_gets_the_command_that_finds_out(
         if told:
             where, _, cls = hint.rpartition("ftbt audit ")[2].rpartition(":")
             assert (Path(where).resolve(), cls) == (own.resolve(), "Own")
+
+
+def test_parameters_that_are_no_numbers_are_written_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An average's class, a time, a list and NaN are ordinary parameters in Backtrader's world."""
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "import datetime\nimport backtrader as bt\n"
+        "class Odd(bt.Strategy):\n"
+        "    params = dict(average=bt.ind.EMA, wait=datetime.timedelta(hours=2), when=None,\n"
+        "                  spans=[5, 9], pick=max, days={2, 1}, named={1: datetime.date.min})\n"
+        "    def __init__(self):\n"
+        "        self.lines_of = [self.p.average(period=one) for one in self.p.spans]\n"
+    )
+    first, again = tmp_path / "first", tmp_path / "again"
+    for out in (first, again):
+        words = ["backtest", "--strategy", str(file), *SPAN, "--out", str(out)]
+        assert run(words) == 0, capsys.readouterr().err
+
+    assert (first / "summary.json").read_bytes() == (again / "summary.json").read_bytes()
+    summary = json.loads((first / "summary.json").read_text())
+    assert summary["parameters"] == {
+        "average": "EMA",
+        "wait": "2:00:00",
+        "when": None,
+        "spans": [5, 9],
+        "pick": "max",
+        "days": ["1", "2"],
+        "named": {"1": "0001-01-01"},
+    }

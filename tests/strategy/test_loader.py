@@ -85,3 +85,33 @@ def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StrategyBroken, match="changed"):
         found.load()
+
+
+def test_an_alias_is_no_second_strategy(tmp_path: Path) -> None:
+    """A lone class with Backtrader's `alias` needs no name; the alias still finds it."""
+    file = tmp_path / "cross.py"
+    file.write_text(
+        "import backtrader as bt\nclass Crossing(bt.Strategy):\n    alias = ('Crossed',)\n"
+    )
+
+    assert find_strategy(str(file)).class_name == "Crossing"
+    assert issubclass(find_strategy(f"{file}:Crossed").load(), find_strategy(str(file)).load())
+
+
+def test_a_script_that_runs_itself_is_told_what_to_move(tmp_path: Path) -> None:
+    """A copied script's own Cerebro fails on its own data; only the class is wanted."""
+    file = tmp_path / "script.py"
+    file.write_text(ONE + "cerebro = bt.Cerebro()\ncerebro.addstrategy(Mine)\nopen('no.csv')\n")
+
+    with pytest.raises(StrategyBroken, match=r"line 6 can't be loaded.*move what runs a Cerebro"):
+        find_strategy(str(file))
+
+
+def test_a_neighbour_that_is_not_read_is_named(tmp_path: Path) -> None:
+    """A run is known by one file: what lies beside it would change unseen."""
+    (tmp_path / "beside.py").write_text("SIZE = 1\n")
+    file = tmp_path / "leans.py"
+    file.write_text("from beside import SIZE\n" + ONE)
+
+    with pytest.raises(StrategyBroken, match=r"beside\.py beside it is not read.*into one file"):
+        find_strategy(str(file))
